@@ -1,0 +1,1 @@
+"""The domains and the faces of the suite."""
