@@ -1,0 +1,1 @@
+"""The core: conditional variational autoencoders. Knows no colours, faces or motion."""

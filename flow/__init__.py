@@ -1,0 +1,1 @@
+"""Motion: dense flow, trajectories, rendering and drawing. Knows no models."""

@@ -1,0 +1,11 @@
+"""What every test shares: two threads, no window, no network. Seeds belong to the tests."""
+
+import os
+
+# Before anything imports them, and inherited by the processes that tests start.
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+import torch
+
+torch.set_num_threads(2)
