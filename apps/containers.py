@@ -181,22 +181,24 @@ def _directory(data: bytes) -> Iterator[_Entry]:
 
 def _tiff(data: bytes) -> Container:
     """The first picture under a new directory of only the tags that decoding needs."""
-    kept, orientation = {}, 1
+    kept, short, claimed = {}, {_ORIENTATION: 1}, 0
     for entry in _directory(data):
-        if entry.tag == _ORIENTATION:
-            orientation = entry.short
+        short[entry.tag] = entry.short
         if entry.tag not in _TIFF_TAGS:
             continue
-        if entry.size > min(MAX_BLOB, len(data)):
-            raise RefusedError("is a TIFF with tables too large to be true: save it anew as PNG")
         kept[entry.tag] = entry.raw
+        claimed += entry.size
+        if entry.size > MAX_BLOB or claimed > len(data):
+            raise RefusedError("is a TIFF with tables too large to be true: save it anew as PNG")
+    if (short.get(259), short.get(262)) == (1, 6):  # Pillow takes its three bytes for four
+        raise RefusedError("is an uncompressed YCbCr TIFF, which is not read: save it as PNG")
     order, big = ("<" if data[:2] == b"II" else ">"), 43 in data[2:4]
     body = data + b"\0" * (len(data) % 2)
     head = data[:8] + struct.pack(order + "Q", len(body)) if big else data[:4]
     head += b"" if big else struct.pack(order + "I", len(body))
     table = struct.pack(order + ("Q" if big else "H"), len(kept)) + b"".join(kept.values())
     last = bytes(8 if big else 4)  # no further directory: one frame
-    return Container("TIFF", head + body[len(head) :] + table + last, orientation)
+    return Container("TIFF", head + body[len(head) :] + table + last, short[_ORIENTATION])
 
 
 def _exif_orientation(exif: bytes) -> int:

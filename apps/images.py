@@ -172,7 +172,7 @@ def _from_bytes(data: bytes, name: str) -> Picture:
             return Picture(*to_srgb(image, orientation=kept.orientation, icc=icc))
     except RefusedError as refused:
         raise ImageError(f"{name} {refused}.") from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{name} has too many pixels: {_CEILING}.") from None
     except Exception:  # decoders raise whatever they like
         raise ImageError(f"{name} is damaged or cut short: get the file anew.") from None

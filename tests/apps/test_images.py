@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,15 @@ from PIL import Image, ImageCms, PngImagePlugin
 from apps.images import ImageError, encode_png, find, is_picture, read
 
 
-def saved(image: Image.Image, form: str, **options: object) -> bytes:
+def saved(image: Image.Image, form: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, form, **options)
     return file.getvalue()
+
+
+def assert_equal(got: np.ndarray | None, expected: np.ndarray) -> None:
+    assert got is not None
+    assert np.array_equal(got, expected)
 
 
 def scene(height: int = 24, width: int = 40) -> np.ndarray:
@@ -58,9 +64,9 @@ def test_orientation(orientation: int, form: str, tmp_path: Path) -> None:
     stored = scene()
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = {"lossless": True} if form == "WEBP" else {}
-    if form == "JPEG":
-        options = {"quality": 100, "subsampling": 0}
+    exact: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}}
+    exact["JPEG"] = {"quality": 100, "subsampling": 0}
+    options = exact.get(form, {})
     data = saved(Image.fromarray(stored), form, exif=exif, **options)
     upright = ORACLE[orientation](stored).astype(int)
     for source in (data, Image.open(io.BytesIO(data))):
@@ -74,10 +80,10 @@ def test_orientation_turns_alpha_too_and_nonsense_does_not_turn() -> None:
     exif[0x0112] = 6
     alpha = scene()[..., 0]
     image = Image.fromarray(np.dstack((scene(), alpha)))
-    assert np.array_equal(read(saved(image, "PNG", exif=exif)).alpha, np.rot90(alpha, -1))
+    assert_equal(read(saved(image, "PNG", exif=exif)).alpha, np.rot90(alpha, -1))
     exif[0x0112] = 99
-    assert np.array_equal(read(saved(image, "PNG", exif=exif)).alpha, alpha)
-    assert np.array_equal(read(saved(image, "PNG", exif=b"Exif\0\0MM\0*\xff")).alpha, alpha)
+    assert_equal(read(saved(image, "PNG", exif=exif)).alpha, alpha)
+    assert_equal(read(saved(image, "PNG", exif=b"Exif\0\0MM\0*\xff")).alpha, alpha)
 
 
 RAMP = np.linspace(0, 65535, 256 * 256).round().reshape(256, 256)
@@ -182,7 +188,7 @@ def test_transparent_palette_grey_and_colour_key() -> None:
 def test_alpha_round_trip() -> None:
     alpha = scene()[..., 1]
     back = read(encode_png(scene(), alpha))
-    assert np.array_equal(back.alpha, alpha)
+    assert_equal(back.alpha, alpha)
     opaque = alpha == 255
     assert np.array_equal(back.pixels[opaque], scene()[opaque])
     with Image.open(io.BytesIO(encode_png(scene(), alpha))) as image:
@@ -232,7 +238,7 @@ def swapped_profile() -> bytes:
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])
 def test_a_colour_profile_is_applied(form: str) -> None:
-    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100}}.get(form, {})
+    options = {"quality": 100} if form == "JPEG" else {"lossless": True}
     image = Image.new("RGB", (8, 8), (250, 20, 10))
     data = saved(image, form, icc_profile=swapped_profile(), **options)
     for source in (data, Image.open(io.BytesIO(data))):
@@ -265,7 +271,7 @@ def test_lab_is_read_as_lab() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_arrays(dtype: type) -> None:
     full = np.iinfo(dtype).max
-    array = (scene() // 51).astype(dtype) * (full // 5)
+    array: np.ndarray = (scene() // 51).astype(dtype) * (full // 5)
     expected = scene() // 51 * 51
     assert np.array_equal(read(array).pixels, expected)
     assert np.array_equal(read(array[..., 0]).pixels, np.dstack([expected[..., 0]] * 3))
