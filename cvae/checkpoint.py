@@ -1,0 +1,56 @@
+"""Checkpoints that a crash cannot spoil and a resume continues exactly."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+NAME = "checkpoint.pt"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read, or one of another run."""
+
+
+def save(folder: Path, state: dict[str, Any]) -> Path:
+    """Write `state` to `folder/checkpoint.pt`: beside it first, then moved in one step.
+
+    A kill at any moment leaves the previous file whole. Failures raise; a run that cannot save
+    must not go on as if it had.
+
+    Args:
+        folder: created if absent.
+        state: tensors, numbers, strings, and lists and dicts of them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=folder, prefix=NAME, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, folder / NAME)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return folder / NAME
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """Read `folder/checkpoint.pt`; only plain data is accepted, nothing in it is executed.
+
+    Raises:
+        CheckpointError: there is none, or it is no checkpoint.
+    """
+    path = folder / NAME
+    if not path.exists():
+        raise CheckpointError(f"got {folder}, expected a run with a {NAME}: train there first")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(
+            f"got {path}, which cannot be read as a checkpoint ({type(error).__name__}); "
+            "delete it and train again"
+        ) from error

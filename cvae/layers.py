@@ -1,0 +1,111 @@
+"""Building blocks that the networks of every domain are made of.
+
+All take and give tensors `(B, C, H, W)` unless stated, and work at any spatial size.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def groups_of(channels: int, *, at_most: int = 8) -> int:
+    """Return the largest number of groups, at most `at_most`, that divides `channels`.
+
+    Example:
+        >>> groups_of(48), groups_of(10), groups_of(7)
+        (8, 5, 7)
+    """
+    return next(g for g in range(min(at_most, channels), 0, -1) if channels % g == 0)
+
+
+class FiLM(nn.Module):
+    r"""Feature-wise linear modulation, $x \gamma(c) + \beta(c)$ (Perez et al., 2018, Eq. 2).
+
+    Starts as the identity, so that a network learns first without its condition's noise.
+
+    Shapes: x `(B, C, H, W)`, c `(B, D)` -> `(B, C, H, W)`.
+
+    Example:
+        >>> x = torch.randn(2, 8, 4, 4)
+        >>> torch.equal(FiLM(channels=8, context=3)(x, torch.randn(2, 3)), x)
+        True
+    """
+
+    def __init__(self, *, channels: int, context: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(context, 2 * channels)
+        nn.init.zeros_(self.project.weight)
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        scale, shift = self.project(c)[:, :, None, None].chunk(2, dim=1)  # (B, C, 1, 1) each
+        return x * (1 + scale) + shift
+
+
+class ResidualBlock(nn.Module):
+    """Pre-activation residual block (He et al., 2016), modulated by a context where one is given.
+
+    The last convolution starts near zero: at the start every block is nearly the identity, which
+    lets depth grow without a warm-up.
+
+    Shapes: x `(B, C, H, W)`, context `(B, D)` or None -> `(B, C, H, W)`.
+    """
+
+    def __init__(self, channels: int, *, context: int | None = None) -> None:
+        super().__init__()
+        groups = groups_of(channels)
+        self.norm1 = nn.GroupNorm(groups, channels)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm2 = nn.GroupNorm(groups, channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.film = FiLM(channels=channels, context=context) if context else None
+        nn.init.normal_(self.conv2.weight, std=1e-3)
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        h = self.norm2(h)
+        if self.film is not None:
+            if context is None:
+                raise ValueError("got no context, expected one: this block was built with context")
+            h = self.film(h, context)
+        return x + self.conv2(F.silu(h))
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention over the places of a map, with a residual connection.
+
+    Convolution sees a neighbourhood; this lets sky, skin and wall agree across the picture.
+
+    Shapes: `(B, C, H, W)` -> `(B, C, H, W)`; cost grows with (H W)², so use it on coarse maps.
+    """
+
+    def __init__(self, channels: int, *, head: int = 32) -> None:
+        super().__init__()
+        if channels % head:
+            raise ValueError(
+                f"got {channels} channels, expected a multiple of the head size {head}"
+            )
+        self.heads = channels // head
+        self.norm = nn.GroupNorm(groups_of(channels), channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+        nn.init.normal_(self.out.weight, std=1e-3)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        qkv = self.qkv(self.norm(x)).reshape(batch, 3, self.heads, -1, height * width)
+        q, k, v = qkv.transpose(-1, -2).unbind(1)  # (B, heads, H W, C / heads)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(mixed.transpose(-1, -2).reshape(batch, channels, height, width))
+
+
+def downsample(inputs: int, outputs: int) -> nn.Conv2d:
+    """Halve the map and change its width with one 2x2 convolution of stride 2."""
+    return nn.Conv2d(inputs, outputs, 2, stride=2)
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Double the map bilinearly; checkerboards cannot arise, unlike with transposed convolution."""
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

@@ -1,0 +1,256 @@
+"""One plain training loop for every model of the house.
+
+Nothing in it is drawn from hidden state: the batch of step n, and all noise in it, are functions
+of (seed, n, rank). A run that is stopped and resumed therefore takes exactly the steps that an
+unbroken one takes.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from cvae import checkpoint
+
+Batch = Any
+Fetch = Callable[[Tensor], Batch]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast. The rate warms up, holds, and falls linearly to zero at the end.
+
+    Holding before falling lets a longer run start from the checkpoint of a shorter one.
+    """
+
+    steps: int
+    batch: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: int = 200
+    decay: float = 0.3  # share of the steps over which the rate falls
+    clip: float = 1.0  # gradient norm
+    ema: float = 0.999
+    seed: int = 0
+    log_every: int = 50
+    save_every: int = 500
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step counted from 0.
+
+        Example:
+            >>> s = Schedule(steps=1000, warmup=100, decay=0.5, learning_rate=1.0)
+            >>> [round(s.rate(n), 2) for n in (0, 99, 400, 750, 999)]
+            [0.01, 1.0, 1.0, 0.5, 0.0]
+        """
+        up = min(1.0, (step + 1) / max(self.warmup, 1))
+        down = min(1.0, (self.steps - step) / max(self.decay * self.steps, 1))
+        return self.learning_rate * min(up, down)
+
+
+class Trainer:
+    """What a run consists of, so that it can be saved and resumed as one.
+
+    Args:
+        objective: `(batch, generator) -> (loss, stats)` as a module; its `.model` is averaged.
+        schedule: see `Schedule`.
+        device: where to train.
+    """
+
+    def __init__(self, objective: nn.Module, schedule: Schedule, *, device: torch.device) -> None:
+        self.objective = objective.to(device, memory_format=torch.channels_last)
+        self.schedule, self.device = schedule, device
+        self.model: nn.Module = objective.model  # type: ignore[assignment]
+        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.optimizer = torch.optim.AdamW(
+            objective.parameters(), lr=0.0, weight_decay=schedule.weight_decay, betas=(0.9, 0.99)
+        )
+        self.step = self.skipped = 0
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.world = dist.get_world_size() if dist.is_initialized() else 1
+        ids = [device.index] if device.type == "cuda" else None
+        self.parallel = (
+            nn.parallel.DistributedDataParallel(self.objective, device_ids=ids)
+            if self.world > 1
+            else self.objective
+        )
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """Take one step; a gradient that is not finite is counted and changes nothing."""
+        rate = self.schedule.rate(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        generator = self.generator(self.step)
+        with autocast(self.device):
+            loss, stats = self.parallel(batch, generator)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.schedule.clip)
+        if torch.isfinite(norm):
+            self.optimizer.step()
+            self._average()
+        else:
+            self.skipped += 1
+        self.step += 1
+        return {"loss": loss, "grad_norm": norm, **stats, "rate": rate, "skipped": self.skipped}
+
+    def generator(self, step: int) -> torch.Generator:
+        """The noise of a step."""
+        key = (self.schedule.seed * 1_000_003 + step) * 1009 + self.rank
+        return torch.Generator(self.device).manual_seed(key)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        # a young average would be of the initial noise: it may only be as old as the run
+        keep = min(self.schedule.ema, (1 + self.step) / (10 + self.step))
+        for name, value in self.model.state_dict().items():
+            if value.is_floating_point():
+                self.average[name].lerp_(value, 1 - keep)
+            else:
+                self.average[name].copy_(value)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "objective": self.objective.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "skipped": self.skipped,
+            "schedule": asdict(self.schedule),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from `state`; more steps than it was made for are fine, other sizes are not."""
+        self.objective.load_state_dict(state["objective"], strict=True)
+        for name, value in state["average"].items():
+            self.average[name].copy_(value)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.skipped = state["step"], state["skipped"]
+
+
+def train(
+    objective: nn.Module,
+    fetch: Fetch,
+    *,
+    size: int,
+    schedule: Schedule,
+    out: Path,
+    config: dict[str, Any] | None = None,
+    device: torch.device | None = None,
+    resume: bool = False,
+    dry_run: bool = False,
+    progress: bool = True,
+) -> Trainer:
+    """Train `objective` and leave a checkpoint and `stats.jsonl` in `out`.
+
+    Args:
+        objective: `(batch, generator) -> (loss, stats)`; its `.model` is what is being trained.
+        fetch: row numbers `(B,)` -> a batch (tensors, or tuples of them).
+        size: how many rows there are.
+        config: kept in the checkpoint, so that the model can be built again from it.
+        resume: continue the run in `out`; without it `out` must hold no run.
+        dry_run: take two steps, write nothing.
+
+    Raises:
+        ValueError: `out` already holds a run, or there are fewer rows than a batch takes.
+    """
+    if (out / checkpoint.NAME).exists() and not (resume or dry_run):
+        raise ValueError(f"got {out}, which holds a run: pass --resume to continue it, or another")
+    if size < schedule.batch:
+        raise ValueError(f"got {size} examples, expected at least one batch of {schedule.batch}")
+    trainer = Trainer(objective, schedule, device=device or torch.device("cpu"))
+    if resume:
+        trainer.restore(checkpoint.load(out)["trainer"])
+    steps = trainer.step + 2 if dry_run else schedule.steps
+    writes = trainer.rank == 0 and not dry_run
+    bar = tqdm(total=steps, initial=trainer.step, disable=not progress or trainer.rank > 0)
+    log = _Log(out / "stats.jsonl", trainer) if writes else None
+    objective.train()
+    for batch in _batches(fetch, size, trainer, steps):
+        stats = trainer.update(_to(batch, trainer.device))
+        bar.update()
+        last = trainer.step == steps
+        if log and (trainer.step % schedule.log_every == 0 or last):
+            bar.set_postfix(log.write(stats), refresh=False)
+        if writes and (trainer.step % schedule.save_every == 0 or last):
+            checkpoint.save(out, {"trainer": trainer.state(), "config": config or {}})
+    bar.close()
+    return trainer
+
+
+def autocast(device: torch.device) -> AbstractContextManager:
+    """bfloat16 where the hardware multiplies in it; elsewhere it would only be slower."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", torch.bfloat16)
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return torch.autocast("cpu", torch.bfloat16)
+    return nullcontext()
+
+
+def rows_of(step: int, *, size: int, batch: int, seed: int) -> Tensor:
+    """Row numbers of a step: each pass over the data is a fresh shuffle known from its number.
+
+    Example:
+        >>> rows = torch.cat([rows_of(n, size=6, batch=2, seed=0) for n in range(3)])
+        >>> sorted(rows.tolist())
+        [0, 1, 2, 3, 4, 5]
+    """
+    a_pass = size // batch
+    number, place = divmod(step, a_pass)
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
+    order = torch.randperm(size, generator=generator)
+    return order[place * batch : (place + 1) * batch]
+
+
+def _batches(fetch: Fetch, size: int, trainer: Trainer, steps: int) -> Iterator[Batch]:
+    """Batches from the current step on, the next one fetched while this one is used."""
+
+    def get(step: int) -> Batch:
+        schedule = trainer.schedule
+        rows = rows_of(step, size=size, batch=schedule.batch, seed=schedule.seed)
+        return fetch(rows[trainer.rank :: trainer.world])
+
+    with ThreadPoolExecutor(1) as ahead:
+        upcoming = ahead.submit(get, trainer.step)
+        for step in range(trainer.step, steps):
+            batch = upcoming.result()
+            if step + 1 < steps:
+                upcoming = ahead.submit(get, step + 1)
+            yield batch
+
+
+def _to(batch: Batch, device: torch.device) -> Batch:
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    return tuple(_to(part, device) for part in batch)
+
+
+class _Log:
+    """One JSON line every few steps; lines after the resumed step are dropped, not doubled."""
+
+    def __init__(self, path: Path, trainer: Trainer) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text().splitlines() if path.exists() and trainer.step else []
+        kept = [line for line in lines if json.loads(line)["step"] <= trainer.step]
+        path.write_text("".join(line + "\n" for line in kept))
+        self.path, self.trainer = path, trainer
+        self.step, self.time = trainer.step, time.perf_counter()
+
+    def write(self, stats: dict[str, Any]) -> dict[str, float]:
+        now, step = time.perf_counter(), self.trainer.step
+        values = {k: round(float(torch.as_tensor(v).detach()), 6) for k, v in stats.items()}
+        rate = (step - self.step) * self.trainer.schedule.batch / (now - self.time)
+        self.step, self.time = step, now
+        line = {"step": step, **values, "per_second": round(rate, 1)}
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        return {"loss": values["loss"], "per_second": line["per_second"]}
