@@ -84,7 +84,7 @@ class Trainer:
             else self.objective
         )
 
-    def update(self, batch: Batch) -> dict[str, float]:
+    def update(self, batch: Batch) -> dict[str, Tensor | float]:
         """Take one step; a gradient that is not finite is counted and changes nothing."""
         rate = self.schedule.rate(self.step)
         for group in self.optimizer.param_groups:
@@ -101,7 +101,7 @@ class Trainer:
         else:
             self.skipped += 1
         self.step += 1
-        return {"loss": loss, "grad_norm": norm, **stats, "rate": rate, "skipped": self.skipped}
+        return {"loss": loss, "grad_norm": norm, **stats, "rate": rate}
 
     def generator(self, step: int) -> torch.Generator:
         """The noise of a step."""
@@ -179,8 +179,10 @@ def train(
         stats = trainer.update(_to(batch, trainer.device))
         bar.update()
         last = trainer.step == steps
-        if log and (trainer.step % schedule.log_every == 0 or last):
-            bar.set_postfix(log.write(stats), refresh=False)
+        if log:
+            log.add(stats)
+            if trainer.step % schedule.log_every == 0 or last:
+                bar.set_postfix(log.write(), refresh=False)
         if writes and (trainer.step % schedule.save_every == 0 or last):
             checkpoint.save(out, {"trainer": trainer.state(), "config": config or {}})
     bar.close()
@@ -235,7 +237,7 @@ def _to(batch: Batch, device: torch.device) -> Batch:
 
 
 class _Log:
-    """One JSON line every few steps; lines after the resumed step are dropped, not doubled."""
+    """One JSON line every few steps, means over them; lines past a resumed step are dropped."""
 
     def __init__(self, path: Path, trainer: Trainer) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -243,14 +245,20 @@ class _Log:
         kept = [line for line in lines if json.loads(line)["step"] <= trainer.step]
         path.write_text("".join(line + "\n" for line in kept))
         self.path, self.trainer = path, trainer
+        self.sums: dict[str, Tensor] = {}
         self.step, self.time = trainer.step, time.perf_counter()
 
-    def write(self, stats: dict[str, Any]) -> dict[str, float]:
-        now, step = time.perf_counter(), self.trainer.step
-        values = {k: round(float(torch.as_tensor(v).detach()), 6) for k, v in stats.items()}
-        rate = (step - self.step) * self.trainer.schedule.batch / (now - self.time)
-        self.step, self.time = step, now
-        line = {"step": step, **values, "per_second": round(rate, 1)}
+    def add(self, stats: dict[str, Any]) -> None:
+        for name, value in stats.items():
+            self.sums[name] = self.sums.get(name, 0) + torch.as_tensor(value).detach()
+
+    def write(self) -> dict[str, float]:
+        now, count = time.perf_counter(), self.trainer.step - self.step
+        values = {name: round(float(total) / count, 6) for name, total in self.sums.items()}
+        values["skipped"] = self.trainer.skipped
+        rate = round(count * self.trainer.schedule.batch / (now - self.time), 1)
+        line = {"step": self.trainer.step, **values, "per_second": rate}
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        return {"loss": values["loss"], "per_second": line["per_second"]}
+        self.sums, self.step, self.time = {}, self.trainer.step, now
+        return {"loss": values["loss"], "per_second": rate}

@@ -18,7 +18,9 @@ class Recipe:
 
 RECIPES = {
     # two CPU cores, under two hours
-    "small": Recipe(Size(width=32), Schedule(steps=4500, batch=32)),
+    "small": Recipe(Size(width=32), Schedule(steps=5000, batch=32, clip=100.0)),
     # one large GPU, about eight minutes
-    "base": Recipe(Size(width=96, spatial=8, rank=32), Schedule(steps=12_000, batch=256)),
+    "base": Recipe(
+        Size(width=96, spatial=8, rank=32), Schedule(steps=12_000, batch=256, clip=100.0)
+    ),
 }

@@ -1,0 +1,44 @@
+"""Train a recipe on the photos of a folder."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from apps.colorization.data import Augment, find_photos, load_photos
+from apps.colorization.model import build
+from apps.colorization.objective import Objective
+from apps.colorization.recipe import Recipe
+from cvae.training import Trainer, train
+
+
+def train_recipe(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    *,
+    name: str = "",
+    device: torch.device | None = None,
+    resume: bool = False,
+    dry_run: bool = False,
+    progress: bool = True,
+) -> Trainer:
+    """Train on the train split of every set in `data`; leave the run in `out`."""
+    photos = load_photos(find_photos(data, "train"), progress=progress)
+    torch.manual_seed(recipe.schedule.seed)  # of the first weights only
+    objective = Objective(build(recipe.size), recipe.weights, Augment())
+    objective.fit(photos, seed=recipe.schedule.seed)
+    config: dict[str, Any] = {"domain": "colorization", "recipe": name, "photos": len(photos)}
+    return train(
+        objective,
+        photos.tensors,
+        size=len(photos),
+        schedule=recipe.schedule,
+        out=out,
+        config=config | {"size": asdict(recipe.size), "weights": asdict(recipe.weights)},
+        device=device,
+        resume=resume,
+        dry_run=dry_run,
+        progress=progress,
+    )
