@@ -1,7 +1,6 @@
 """Checkpoints that a crash cannot spoil and a resume continues exactly."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,15 @@ def save(folder: Path, state: dict[str, Any]) -> Path:
         state: tensors, numbers, strings, and lists and dicts of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=folder, prefix=NAME, suffix=".part")
+    part = folder / f"{NAME}.part"  # one name: what a kill leaves, the next save writes over
     try:
-        with os.fdopen(handle, "wb") as file:
+        with part.open("wb") as file:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, folder / NAME)
+        os.replace(part, folder / NAME)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
     return folder / NAME
 
@@ -49,6 +48,8 @@ def load(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"got {folder}, expected a run with a {NAME}: train there first")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, MemoryError):  # the file may be whole
+        raise
     except Exception as error:
         raise CheckpointError(
             f"got {path}, which cannot be read as a checkpoint ({type(error).__name__}); "

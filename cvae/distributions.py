@@ -5,6 +5,7 @@ would vanish beside the likelihood that it is weighed against.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -42,7 +43,7 @@ class DiagonalNormal(Distribution):
         return torch.exp(0.5 * self.logvar)
 
     def rsample(
-        self, sample_shape: tuple[int, ...] = (), *, generator: torch.Generator | None = None
+        self, sample_shape: Sequence[int] = (), *, generator: torch.Generator | None = None
     ) -> Tensor:
         """Draw with a gradient, `sample_shape + (..., D)`: mean + scale * noise."""
         shape = (*sample_shape, *self.loc.shape)
@@ -50,7 +51,7 @@ class DiagonalNormal(Distribution):
         return self.loc + self.scale * noise
 
     def sample(
-        self, sample_shape: tuple[int, ...] = (), *, generator: torch.Generator | None = None
+        self, sample_shape: Sequence[int] = (), *, generator: torch.Generator | None = None
     ) -> Tensor:
         """Draw without a gradient, `sample_shape + (..., D)`."""
         with torch.no_grad():
@@ -65,9 +66,9 @@ class DiagonalNormal(Distribution):
         return DiagonalNormal(self.loc, self.logvar + 2 * math.log(temperature))
 
     def kl_standard(self) -> Tensor:
-        r"""KL to N(0, I) per dimension, `(..., D)` nats: $(\mu^2 + \sigma^2 - \log\sigma^2 - 1)/2$.
+        r"""KL to N(0, I) per dimension, `(..., D)`: $(\mu^2 + \sigma^2 - \log\sigma^2 - 1)/2$.
 
-        Kingma & Welling (2014), appendix B.
+        In nats; Kingma & Welling (2014), appendix B.
 
         Example:
             >>> DiagonalNormal(torch.tensor([1.0]), torch.zeros(1)).kl_standard()

@@ -3,7 +3,6 @@
 All take and give tensors `(B, C, H, W)` unless stated, and work at any spatial size.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,6 +17,12 @@ def groups_of(channels: int, *, at_most: int = 8) -> int:
     return next(g for g in range(min(at_most, channels), 0, -1) if channels % g == 0)
 
 
+def _almost_nothing(conv: nn.Conv2d) -> None:
+    nn.init.normal_(conv.weight, std=1e-3)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+
+
 class FiLM(nn.Module):
     r"""Feature-wise linear modulation, $x \gamma(c) + \beta(c)$ (Perez et al., 2018, Eq. 2).
 
@@ -26,6 +31,7 @@ class FiLM(nn.Module):
     Shapes: x `(B, C, H, W)`, c `(B, D)` -> `(B, C, H, W)`.
 
     Example:
+        >>> import torch
         >>> x = torch.randn(2, 8, 4, 4)
         >>> torch.equal(FiLM(channels=8, context=3)(x, torch.randn(2, 3)), x)
         True
@@ -59,8 +65,7 @@ class ResidualBlock(nn.Module):
         self.norm2 = nn.GroupNorm(groups, channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         self.film = FiLM(channels=channels, context=context) if context else None
-        nn.init.normal_(self.conv2.weight, std=1e-3)
-        nn.init.zeros_(self.conv2.bias)
+        _almost_nothing(self.conv2)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
@@ -90,8 +95,7 @@ class SelfAttention(nn.Module):
         self.norm = nn.GroupNorm(groups_of(channels), channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
-        nn.init.normal_(self.out.weight, std=1e-3)
-        nn.init.zeros_(self.out.bias)
+        _almost_nothing(self.out)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
@@ -107,5 +111,5 @@ def downsample(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Double the map bilinearly; checkerboards cannot arise, unlike with transposed convolution."""
+    """Double the map bilinearly; no checkerboards, unlike with transposed convolution."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

@@ -6,6 +6,7 @@ unbroken one takes.
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -67,7 +68,7 @@ class Trainer:
     """
 
     def __init__(self, objective: nn.Module, schedule: Schedule, *, device: torch.device) -> None:
-        self.objective = objective.to(device, memory_format=torch.channels_last)
+        self.objective = objective.to(device).to(memory_format=torch.channels_last)
         self.schedule, self.device = schedule, device
         self.model: nn.Module = objective.model  # type: ignore[assignment]
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
@@ -161,13 +162,19 @@ def train(
         dry_run: take two steps, write nothing.
 
     Raises:
-        ValueError: `out` already holds a run, or there are fewer rows than a batch takes.
+        ValueError: `out` already holds a run, there are fewer rows than a batch takes, or the
+            processes cannot share a batch evenly.
     """
     if (out / checkpoint.NAME).exists() and not (resume or dry_run):
         raise ValueError(f"got {out}, which holds a run: pass --resume to continue it, or another")
     if size < schedule.batch:
         raise ValueError(f"got {size} examples, expected at least one batch of {schedule.batch}")
     trainer = Trainer(objective, schedule, device=device or torch.device("cpu"))
+    if schedule.batch % trainer.world:
+        raise ValueError(
+            f"got a batch of {schedule.batch} for {trainer.world} processes, expected a multiple: "
+            "each takes the same share"
+        )
     if resume:
         trainer.restore(checkpoint.load(out)["trainer"])
     steps = trainer.step + 2 if dry_run else schedule.steps
@@ -236,13 +243,20 @@ def _to(batch: Batch, device: torch.device) -> Batch:
     return tuple(_to(part, device) for part in batch)
 
 
+def _step_of(line: str) -> float:
+    try:
+        return json.loads(line)["step"]
+    except ValueError:  # a kill may have cut the last line short
+        return math.inf
+
+
 class _Log:
     """One JSON line every few steps, means over them; lines past a resumed step are dropped."""
 
     def __init__(self, path: Path, trainer: Trainer) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text().splitlines() if path.exists() and trainer.step else []
-        kept = [line for line in lines if json.loads(line)["step"] <= trainer.step]
+        kept = [line for line in lines if _step_of(line) <= trainer.step]
         path.write_text("".join(line + "\n" for line in kept))
         self.path, self.trainer = path, trainer
         self.sums: dict[str, Tensor] = {}
