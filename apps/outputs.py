@@ -10,7 +10,8 @@ def folders(paths: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
     """Pair every input with a folder of its own in `out`, named by its stem.
 
     Example:
-        >>> [f.name for _, f in folders([Path("a/x.png"), Path("b/x.jpg"), Path("y.png")], Path("o"))]
+        >>> pairs = folders([Path("a/x.png"), Path("b/x.jpg"), Path("y.png")], Path("out"))
+        >>> [folder.name for _, folder in pairs]
         ['x', 'x-2', 'y']
     """
     taken: set[str] = set()

@@ -4,6 +4,7 @@ import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 
@@ -42,9 +43,9 @@ def colorize(args: argparse.Namespace) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         outputs.clear(folder, ".png")
         files = [f"{i}.png" for i in range(1, len(answer.images) + 1)]
+        encode = partial(images.encode_png, alpha=answer.alpha)
         with ThreadPoolExecutor() as pool:
-            encoded = pool.map(lambda x: images.encode_png(x, answer.alpha), answer.images)
-            for name, data in zip(files, encoded, strict=True):
+            for name, data in zip(files, pool.map(encode, answer.images), strict=True):
                 (folder / name).write_bytes(data)
         outputs.write_samples(
             folder,
@@ -62,10 +63,11 @@ def colorize(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> None:
     """Train a recipe, alone or under torchrun."""
+    from cvae.parallel import process_group
+
     from apps.colorization.predict import pick_device
     from apps.colorization.recipe import RECIPES
     from apps.colorization.train import train_recipe
-    from cvae.parallel import process_group
 
     if args.recipe not in RECIPES:
         raise ValueError(f"got recipe {args.recipe!r}, expected one of {', '.join(RECIPES)}")

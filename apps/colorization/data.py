@@ -1,4 +1,4 @@
-"""Photos from disk to lightness and chroma, and the changes that make a model robust to old ones."""
+"""Photos from disk to lightness and chroma, and changes that make a model robust to old ones."""
 
 import csv
 import hashlib
@@ -47,7 +47,7 @@ class Photos:
         return len(self.photos)
 
     def tensors(self, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
-        """Network tensors: lightness `(B, 1, 128, 128)` in [-1, 1], chroma `(B, 2, 64, 64)` /128."""
+        """For the network: lightness `(B, 1, 128, 128)` in [-1, 1], chroma `(B, 2, 64, 64)` /128."""
         grey = self.lightness[rows].float()[:, None] / 127.5 - 1
         return grey, self.chroma[rows].float() / 128
 
@@ -93,7 +93,7 @@ def _photos_of(folder: Path) -> list[Photo]:
         base = _base_of(folder, rows[0][0]) if rows else folder
         files = [(base / name, name, split) for name, split in rows]
     else:
-        paths = [p for p in images.find([folder])]
+        paths = images.find([folder])
         files = [(p, p.relative_to(folder).as_posix(), "") for p in paths]
     photos = []
     for path, name, split in files:
@@ -165,12 +165,12 @@ def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def to_lab(pixels: np.ndarray) -> np.ndarray:
-    """CIE Lab (D65) of uint8 sRGB `(H, W, 3)`: float32, L* in [0, 100], ab in about [-110, 110]."""
+    """CIE Lab (D65) of uint8 sRGB `(H, W, 3)`, float32: L* in [0, 100], ab within ±110."""
     return cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
 
 
 def colourfulness(pixels: np.ndarray) -> float:
-    r"""Hasler & Süsstrunk (2003): $\sigma_{rgyb} + 0.3 \mu_{rgyb}$ of `(H, W, 3)` uint8; 0 is grey.
+    r"""Hasler & Süsstrunk (2003), $\sigma_{rgyb} + 0.3 \mu_{rgyb}$ of `(H, W, 3)` uint8; 0 is grey.
 
     Example:
         >>> colourfulness(np.full((4, 4, 3), 90, np.uint8))
