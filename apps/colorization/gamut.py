@@ -28,7 +28,7 @@ _TOE = 6 / 29  # below it, the cube root of CIE Lab is replaced by its tangent
 
 _LIGHTNESS_STEPS = 200  # of the table of greatest chroma, over 0..100
 _HUE_STEPS = 720  # over the full turn
-_LEAST, _MOST = -1.4e-4, 1.0045  # linear light that still rounds to 0 or 255
+_LEAST, _MOST = -1e-5, 1.0045  # linear light taken for 0 and 1: a rounding error, half a level
 _BAND = 1 << 16  # pixels worked on at once: what stays in the cache
 
 
@@ -85,7 +85,7 @@ def _band_to_rgb(lightness: Floats, chroma: Floats) -> Bytes:
 
 
 def _linear_rgb(lightness: Floats, a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
-    """Linear RGB, each `(H, W)`: luminance plus what chroma adds, so that grey stays exactly grey."""
+    """Linear RGB, each `(H, W)`: luminance plus what chroma adds, so that grey stays grey."""
     y = (lightness + np.float32(16)) * np.float32(1 / 116)
     luminance = _cube(y)
     from_x = _cube(y + a * np.float32(1 / 500)) - luminance
