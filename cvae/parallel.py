@@ -9,32 +9,26 @@ import torch.distributed as dist
 
 
 @contextmanager
-def process_group(device: torch.device) -> Iterator[torch.device]:
+def process_group() -> Iterator[None]:
     """Join the processes that `torchrun` started, and leave them at the end.
 
-    Started in any other way this does nothing. GPUs talk through NCCL and each process takes its
-    own; CPUs talk through gloo.
-
-    Args:
-        device: of the kind to train on.
-
-    Yields:
-        The device of this process.
+    Started in any other way this does nothing. Each process takes its own GPU as the current one
+    where there are enough; tensors on GPUs then travel through NCCL, those on CPUs through gloo.
 
     Example:
-        >>> with process_group(torch.device("cpu")) as device:
-        ...     print(device)
-        cpu
+        >>> with process_group():
+        ...     print("alone:", not dist.is_initialized())
+        alone: True
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
-        yield device
+        yield
         return
-    gpu = device.type == "cuda"
-    if gpu:
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if gpu else "gloo", device_id=device if gpu else None)
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    gpus = torch.cuda.device_count() > local
+    if gpus:
+        torch.cuda.set_device(local)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo")
     try:
-        yield device
+        yield
     finally:
         dist.destroy_process_group()

@@ -68,6 +68,8 @@ class Trainer:
     """
 
     def __init__(self, objective: nn.Module, schedule: Schedule, *, device: torch.device) -> None:
+        if device.type == "cuda" and device.index is None:
+            device = torch.device("cuda", torch.cuda.current_device())
         self.objective = objective.to(device).to(memory_format=torch.channels_last)
         self.schedule, self.device = schedule, device
         self.model: nn.Module = objective.model  # type: ignore[assignment]
@@ -260,19 +262,24 @@ class _Log:
         path.write_text("".join(line + "\n" for line in kept))
         self.path, self.trainer = path, trainer
         self.sums: dict[str, Tensor] = {}
+        self.count, self.skipped = 0, trainer.skipped
         self.step, self.time = trainer.step, time.perf_counter()
 
     def add(self, stats: dict[str, Any]) -> None:
+        before, self.skipped = self.skipped, self.trainer.skipped
+        if self.skipped > before:
+            return  # one that is not finite would hide the sound ones around it
+        self.count += 1
         for name, value in stats.items():
             self.sums[name] = self.sums.get(name, 0) + torch.as_tensor(value).detach()
 
     def write(self) -> dict[str, float]:
-        now, count = time.perf_counter(), self.trainer.step - self.step
-        values = {name: round(float(total) / count, 6) for name, total in self.sums.items()}
-        values["skipped"] = self.trainer.skipped
-        rate = round(count * self.trainer.schedule.batch / (now - self.time), 1)
+        now, steps = time.perf_counter(), self.trainer.step - self.step
+        values = {name: round(float(total) / self.count, 6) for name, total in self.sums.items()}
+        values["skipped"] = self.skipped
+        rate = round(steps * self.trainer.schedule.batch / (now - self.time), 1)
         line = {"step": self.trainer.step, **values, "per_second": rate}
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        self.sums, self.step, self.time = {}, self.trainer.step, now
-        return {"loss": values["loss"], "per_second": rate}
+        self.sums, self.count, self.step, self.time = {}, 0, self.trainer.step, now
+        return {"loss": values.get("loss", math.nan), "per_second": rate}
