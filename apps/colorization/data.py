@@ -20,6 +20,10 @@ GREY_SIZE = 128  # the tower's input, pixels a side
 CHROMA_SIZE = 64  # what the model paints, pixels a side
 NEAR_GREY = 8.0  # colourfulness below which a photo teaches nothing but grey
 
+_LEVEL = np.arange(256) / 255
+_LINEAR = np.where(_LEVEL <= 0.04045, _LEVEL / 12.92, ((_LEVEL + 0.055) / 1.055) ** 2.4)
+_LINEAR = _LINEAR.astype(np.float32)  # sRGB byte to linear light, IEC 61966-2-1
+
 
 @dataclass(frozen=True)
 class Photo:
@@ -166,7 +170,8 @@ def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def to_lab(pixels: np.ndarray) -> np.ndarray:
     """CIE Lab (D65) of uint8 sRGB `(H, W, 3)`, float32: L* in [0, 100], ab within ±110."""
-    return cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+    # OpenCV's own companding is a coarse table: greys would come out tinted and L* off by 0.2
+    return cv2.cvtColor(_LINEAR[pixels], cv2.COLOR_LRGB2Lab)
 
 
 def colourfulness(pixels: np.ndarray) -> float:

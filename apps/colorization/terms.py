@@ -93,7 +93,9 @@ class PrincipalComponents(nn.Module):
         k = self.variance.numel()
         _, singular, basis = torch.svd_lowrank(x, q=min(k + 10, *x.shape), niter=4)
         self.basis.copy_(basis[:, :k])
-        self.variance.copy_(singular[:k].square() / (len(x) - 1))
+        variance = singular[:k].square() / (len(x) - 1)
+        # few or flat pictures leave components without variance, which would weigh without bound
+        self.variance.copy_(variance.clamp(min=1e-3 * variance[0].item()))
 
     def forward(self, error: Tensor) -> Tensor:
         e = error.flatten(1)

@@ -1,0 +1,77 @@
+"""The objective: terms, ablation, learning, and that grey and z are used."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from apps.colorization.data import Photo, Photos
+from apps.colorization.model import Size, build
+from apps.colorization.objective import Objective, Weights
+from cvae.metrics import energy_score
+from cvae.training import Schedule, train
+
+SIZE = Size(width=8, palette=3, spatial=1, components=3, rank=2)
+
+
+def world(n: int = 64) -> Photos:
+    """Dark pictures are blue or green, bright ones red or yellow: two modes for either."""
+    generator = torch.Generator().manual_seed(0)
+    bright = torch.rand(n, generator=generator) < 0.5
+    second = torch.rand(n, generator=generator) < 0.5
+    palette = torch.tensor([[[20, -60], [-50, 40]], [[60, 40], [5, 70]]])
+    ab = palette[bright.long(), second.long()]
+    level = torch.where(bright, 200, 60).to(torch.uint8)
+    lightness = level[:, None, None].expand(n, 128, 128).contiguous()
+    chroma = ab[:, :, None, None].expand(n, 2, 64, 64).to(torch.int8).contiguous()
+    photos = tuple(Photo(Path(str(i)), "world", "train", str(i)) for i in range(n))
+    return Photos(lightness, chroma, photos)
+
+
+def test_weight_zero_leaves_a_term_out() -> None:
+    torch.manual_seed(0)
+    weights = Weights(rare=False, components=0, gradient=0, prior=0, score=0)
+    objective = Objective(build(SIZE), weights)
+    photos = world()
+    objective.fit(photos)
+    batch = photos.tensors(slice(0, 4))
+    loss, stats = objective(batch, torch.Generator().manual_seed(0))
+    assert set(stats) == {"reconstruction", "kl", "error"}
+    assert torch.allclose(loss, weights.nats * (stats["reconstruction"] + stats["kl"]))
+    full = Objective(objective.model, Weights())
+    full.fit(photos)
+    _, stats = full(batch, torch.Generator().manual_seed(0))
+    assert set(stats) == {"reconstruction", "kl", "prior", "score", "error"}
+
+
+def test_reconstruction_is_a_gaussian_in_nats() -> None:
+    objective = Objective(build(SIZE), Weights(rare=False, components=0, gradient=0, noise=0.1))
+    painted, chroma = torch.randn(3, 2, 64, 64), torch.randn(3, 2, 64, 64)
+    normal = torch.distributions.Normal(painted, 0.1)
+    ours = objective.reconstruction(painted, chroma)
+    theirs = -normal.log_prob(chroma).flatten(1).sum(1)
+    assert torch.allclose(ours - ours[0], theirs - theirs[0], rtol=1e-4)
+
+
+def test_it_learns_both_modes_and_listens_to_grey(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    photos = world()
+    objective = Objective(build(SIZE), replace(Weights(), answers=3))
+    objective.fit(photos)
+    schedule = Schedule(steps=150, batch=8, learning_rate=2e-3, warmup=10, clip=100, ema=0.9)
+    fetch, size = photos.tensors, len(photos)
+    train(objective, fetch, size=size, schedule=schedule, out=tmp_path, progress=False)
+    model = objective.model.eval()
+    grey, chroma = photos.tensors(slice(0, 16))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        answers = model.sample(grey, k=8, generator=generator)
+    ours = energy_score(answers, chroma).mean()
+    assert ours < 0.6 * chroma.flatten(1).norm(dim=1).mean()  # what grey itself scores
+
+    bright = grey[:, 0, 0, 0] > 0
+    of_the_other_kind = torch.where(
+        bright[:, None, None, None], chroma[~bright][0], chroma[bright][0]
+    )
+    assert energy_score(answers, of_the_other_kind).mean() > 1.5 * ours
+    assert answers.mean((3, 4)).std(1).mean() > 0.05  # both colours come up among eight answers
