@@ -1,0 +1,321 @@
+"""The tab *Colorize*: drop a photo, choose among its colourings, take them home."""
+
+import html
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import gradio as gr
+import numpy as np
+
+from apps import outputs
+from apps.colorization.examples import examples
+from apps.images import ImageError, encode_png
+from apps.page import LAST_SEED, caption, new_seed, own, pack, shrink, stem_of, within
+
+MODEL = "colorization"
+MOST = 16  # answers at a time
+FREE = 4 * 10**9  # bytes of disk below which nothing more is written
+
+DISTINCT, PLAIN = "Distinct answers", "Plain samples"
+
+INTRO = """
+Drop a black-and-white photo and get several believable colourings of it, at its own size,
+most probable first.
+<span class="note">Colours are guesses, and the percentages are the model's own opinion of them.
+A colour photo is turned to grey first.</span>
+"""
+
+
+class Colors(Protocol):
+    """What a predictor answers with; see `apps.colorization.predict.Colorization`."""
+
+    @property
+    def images(self) -> list[np.ndarray]: ...
+    @property
+    def probabilities(self) -> list[float]: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def alpha(self) -> np.ndarray | None: ...
+
+
+class Predictor(Protocol):
+    """What the tab needs of `apps.colorization.predict.Colorizer`."""
+
+    def __call__(
+        self,
+        image: str,
+        k: int = 8,
+        seed: int = 0,
+        temperature: float | None = None,
+        intensity: float = 1.0,
+    ) -> Colors: ...
+
+    def grey(self, image: str) -> np.ndarray: ...
+
+
+def load(device: str) -> Predictor:
+    """The shipped model; torch is imported here and no earlier."""
+    from apps.colorization.predict import Colorizer
+
+    return Colorizer.from_pretrained(MODEL, device=device)
+
+
+def tab(predictor: Callable[[], Predictor]) -> None:
+    """Draw the tab into the surrounding `gr.Blocks`; `predictor` is called at the first photo."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320):
+            gr.Markdown(INTRO)
+            asked = _question()
+        with gr.Column(scale=8, min_width=320):
+            shown = _answer()
+    _connect(asked, shown, predictor)
+
+
+@dataclass(frozen=True)
+class _Question:
+    photo: gr.Image
+    picked: Any  # the event of an example being clicked
+    go: gr.Button
+    again: gr.Button
+    seed: gr.Number
+    k: gr.Slider
+    how: gr.Radio
+    temperature: gr.Slider
+    intensity: gr.Slider
+
+    def everything(self) -> list[gr.components.Component]:
+        return [self.photo, self.seed, self.k, self.how, self.temperature, self.intensity]
+
+
+@dataclass(frozen=True)
+class _Answer:
+    slider: gr.ImageSlider
+    gallery: gr.Gallery
+    one: gr.DownloadButton
+    all: gr.DownloadButton
+    files: gr.Files
+
+    def everything(self) -> list[gr.components.Component]:
+        return [self.gallery, self.slider, self.one, self.all, self.files]
+
+
+def _question() -> _Question:
+    photo = gr.Image(
+        label="Photo",
+        type="filepath",
+        image_mode=None,
+        format="png",
+        sources=["upload", "clipboard"],
+        height=300,
+        buttons=["fullscreen"],
+        elem_classes="grey",
+        placeholder="### Drop a photo\nor click to choose one",
+    )
+    go = gr.Button("Colorize", variant="primary", size="lg")
+    with gr.Row(equal_height=True):
+        seed = gr.Number(0, label="Seed", precision=0, min_width=120, scale=2)
+        again = gr.Button("Roll again", min_width=120, scale=2)
+    photos = examples()
+    with gr.Column(elem_classes="grey examples"):
+        row: Any = gr.Examples([[str(e.path)] for e in photos], photo, label="Or try one of these")
+        credits = " · ".join(f"{e.title}: {e.attribution}" for e in photos)
+        gr.Markdown(f'<span class="note">{credits}</span>')
+    with gr.Accordion("Advanced", open=False):
+        k = gr.Slider(1, MOST, 8, step=1, label="Answers")
+        how = gr.Radio(
+            [DISTINCT, PLAIN],
+            value=DISTINCT,
+            label="Diversity",
+            info="Distinct answers cover what is likely; plain samples are drawn as they come.",
+        )
+        temperature = gr.Slider(
+            0.3, 1, 1, step=0.05, label="Temperature", info="Of plain samples: lower is calmer."
+        )
+        intensity = gr.Slider(
+            0, 1.5, 1, step=0.05, label="Intensity", info="0 is grey, 1 as the model sees it."
+        )
+    return _Question(photo, row.load_input_event, go, again, seed, k, how, temperature, intensity)
+
+
+def _answer() -> _Answer:
+    slider = gr.ImageSlider(
+        label="Before and after",
+        type="filepath",
+        image_mode=None,
+        format="png",
+        interactive=False,
+        height=440,
+        max_height=440,
+        buttons=["fullscreen"],
+        elem_classes="viewer",
+    )
+    gallery = gr.Gallery(
+        show_label=False,
+        format="png",
+        columns=4,
+        height="auto",
+        object_fit="cover",
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        elem_classes="answers",
+    )
+    with gr.Row():
+        one = gr.DownloadButton("Download PNG", interactive=False, min_width=140)
+        every = gr.DownloadButton("Download all (ZIP)", interactive=False, min_width=140)
+    # Never seen, but what the page chooses downloads from, and what the hourly sweep clears.
+    files = gr.Files(label="Full size", visible="hidden", interactive=False)
+    return _Answer(slider, gallery, one, every, files)
+
+
+def _connect(asked: _Question, shown: _Answer, predictor: Callable[[], Predictor]) -> None:
+    cache = Path(shown.files.GRADIO_CACHE)
+
+    def colorize(
+        photo: dict[str, Any] | None,
+        seed: Any,
+        k: Any,
+        diversity: Any,
+        temperature: Any,
+        intensity: Any,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  Gradio knows it by this default
+    ) -> list[Any]:
+        """Colour a photo k times: previews, before and after, the first, all as ZIP, all files."""
+        if not photo or not photo.get("path"):
+            raise gr.Error("There is no photo yet: drop one first.", print_exception=False)
+        request = _Request(
+            path=str(own(photo["path"], cache)),
+            seed=int(within(seed, 0, LAST_SEED, 0)),
+            k=int(within(k, 1, MOST, 8)),
+            temperature=within(temperature, 0.3, 1, 1) if diversity == PLAIN else None,
+            intensity=within(intensity, 0, 1.5, 1),
+        )
+        return [request.seed, *_respond(request, predictor, cache, progress)]
+
+    def choose(files: list[dict[str, Any]] | None, chosen: gr.SelectData) -> list[Any]:
+        """The answer that was clicked beside the grey photo, and its file to take home."""
+        number = int(chosen.index) + 1
+        file = own((files or [])[number - 1].get("path"), cache)
+        before, after = (file.with_name(_preview(i)) for i in (0, number))
+        return [(str(before), str(after)), gr.DownloadButton(_take(number), value=file)]
+
+    # Without Gradio's own preprocessing, which would open the file with every decoder of Pillow
+    # before our gate sees it.
+    run: dict[str, Any] = {
+        "fn": colorize,
+        "inputs": asked.everything(),
+        "outputs": [asked.seed, *shown.everything()],
+        "preprocess": False,
+        "concurrency_id": "model",
+        "concurrency_limit": 1,
+        "show_progress_on": [shown.slider],
+    }
+    quick: dict[str, Any] = {
+        "queue": False,
+        "api_visibility": "private",
+        "show_progress": "hidden",
+    }
+    rolled = asked.again.click(new_seed, outputs=asked.seed, **quick)
+    for done in (
+        asked.go.click(**run, api_name="colorize"),
+        rolled.then(**run, api_visibility="private"),
+        asked.picked.then(**run, api_visibility="private"),
+    ):
+        done.success(_ready, outputs=[shown.gallery, shown.one, shown.all], **quick)
+    asked.photo.input(_clear, outputs=shown.everything(), **quick)
+    shown.gallery.select(choose, shown.files, [shown.slider, shown.one], preprocess=False, **quick)
+
+
+@dataclass(frozen=True)
+class _Request:
+    path: str
+    seed: int
+    k: int
+    temperature: float | None
+    intensity: float
+
+
+def _respond(
+    request: _Request, predictor: Callable[[], Predictor], cache: Path, progress: gr.Progress
+) -> list[Any]:
+    cache.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(cache).free < FREE:
+        raise gr.Error("The server's disk is nearly full: try again later.")
+    progress(0.05, desc="Loading the model")
+    try:
+        model = predictor()
+    except (OSError, ValueError) as error:
+        raise gr.Error("The model cannot be loaded: the server's log says why.") from error
+    try:
+        progress(0.2, desc=f"Imagining {request.k} colourings")
+        answer = model(
+            request.path,
+            k=request.k,
+            seed=request.seed,
+            temperature=request.temperature,
+            intensity=request.intensity,
+        )
+        grey = model.grey(request.path)
+    except ImageError as error:
+        raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from None
+    progress(0.8, desc="Writing them at full size")
+    # In Gradio's cache already, so that nothing is copied; by a name that nobody can guess.
+    return _write(Path(tempfile.mkdtemp(dir=cache)), request, answer, grey)
+
+
+def _write(folder: Path, request: _Request, answer: Colors, grey: np.ndarray) -> list[Any]:
+    """Put an answer into files, and say what the components of `_Answer` show of them."""
+    stem = stem_of(request.path)
+    names = [f"{stem}-{i}.png" for i in range(1, len(answer.images) + 1)]
+    with ThreadPoolExecutor() as pool:
+        full = pool.map(partial(encode_png, alpha=answer.alpha), answer.images)
+        files = [_save(folder / name, data) for name, data in zip(names, full, strict=True)]
+        small = pool.map(encode_png, map(shrink, (grey, *answer.images)))
+        before, *after = [_save(folder / _preview(i), data) for i, data in enumerate(small)]
+    outputs.write_samples(
+        folder,
+        source=Path(Path(request.path).name),
+        seed=answer.seed,
+        model=MODEL,
+        temperature=request.temperature,
+        files=names,
+        probabilities=answer.probabilities,
+    )
+    archive = pack(folder / f"{stem}.zip", [*map(Path, files), folder / "samples.json"])
+    (folder / "samples.json").unlink()
+    shares = answer.probabilities if request.temperature is None else [None] * len(files)
+    captions = [caption(i, share) for i, share in enumerate(shares, 1)]
+    gallery = list(zip(after, captions, strict=True))
+    return [gallery, (before, after[0]), files[0], str(archive), files]
+
+
+def _preview(number: int) -> str:
+    return f"preview-{number}.png"  # 0 is the grey photo
+
+
+def _save(path: Path, data: bytes) -> str:
+    path.write_bytes(data)
+    return str(path)
+
+
+def _ready() -> list[Any]:
+    """There is something to take home now, the first answer foremost."""
+    first = gr.DownloadButton(_take(1), interactive=True)
+    return [gr.Gallery(selected_index=0), first, gr.DownloadButton(interactive=True)]
+
+
+def _clear() -> list[Any]:
+    """Nothing in any component of `_Answer`: another photo is there, or none."""
+    closed = gr.DownloadButton(value=None, interactive=False)
+    return [None, None, closed, closed, None]
+
+
+def _take(number: int) -> str:
+    return f"Download no. {number} (PNG)"
