@@ -92,10 +92,11 @@ class PrincipalComponents(nn.Module):
         x = x - x.mean(0)
         k = self.variance.numel()
         _, singular, basis = torch.svd_lowrank(x, q=min(k + 10, *x.shape), niter=4)
-        self.basis.copy_(basis[:, :k])
-        variance = singular[:k].square() / (len(x) - 1)
+        variance = singular[:k].square() / max(len(x) - 1, 1)
         # few or flat pictures leave components without variance, which would weigh without bound
-        self.variance.copy_(variance.clamp(min=1e-3 * variance[0].item()))
+        variance = variance.clamp(min=max(1e-3 * variance[0].item(), 1e-6))
+        self.basis.zero_()[:, : len(variance)] = basis[:, :k]
+        self.variance.fill_(variance[-1].item())[: len(variance)] = variance
 
     def forward(self, error: Tensor) -> Tensor:
         e = error.flatten(1)
