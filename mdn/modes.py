@@ -11,6 +11,8 @@ from mdn.numerics import full, no_autocast
 if TYPE_CHECKING:
     from mdn.mixture import GaussianMixture
 
+EXACT = "donot_use_mm_for_euclid_dist"
+
 
 @torch.no_grad()
 def mixture_modes(mixture: "GaussianMixture", steps: int = 50) -> tuple[Tensor, Tensor]:
@@ -42,8 +44,12 @@ def mixture_modes(mixture: "GaussianMixture", steps: int = 50) -> tuple[Tensor, 
         )
     points = mixture.loc.clone()  # (K, D)
     with no_autocast(points):
+        precision = _precisions(mixture).expand(len(points), -1, -1)  # (K, D, D)
+        pull = (precision @ points.unsqueeze(-1)).squeeze(-1)  # (K, D)
         for _ in range(steps):
-            points = _climb(mixture, points)
+            weights = mixture.responsibilities(points)  # (M, K)
+            total = (weights @ precision.flatten(1)).unflatten(1, precision.shape[1:])
+            points = torch.linalg.solve(total, weights @ pull)
     density = mixture.log_prob(points)
     density, order = density.sort(descending=True, stable=True)
     points = points[order]
@@ -54,17 +60,10 @@ def mixture_modes(mixture: "GaussianMixture", steps: int = 50) -> tuple[Tensor, 
     return points[kept], density[kept]
 
 
-def _climb(mixture: "GaussianMixture", points: Tensor) -> Tensor:
-    weights = mixture.responsibilities(points)  # (M, K)
+def _precisions(mixture: "GaussianMixture") -> Tensor:
     if mixture.diagonal:
-        weights = weights.unsqueeze(-1) / mixture.scale.square()  # (M, K, D)
-        return (weights * mixture.loc).sum(-2) / weights.sum(-2)
-    if mixture.tied:
-        return weights @ mixture.loc
-    precision = torch.cholesky_inverse(mixture.scale_tril)  # (K, D, D)
-    pulled = (precision @ mixture.loc.unsqueeze(-1)).squeeze(-1)  # (K, D)
-    total = torch.einsum("mk,kij->mij", weights, precision)
-    return torch.linalg.solve(total, weights @ pulled)
+        return mixture.scale.square().reciprocal().diag_embed()  # (K or 1, D, D)
+    return torch.cholesky_inverse(mixture.scale_tril)
 
 
 def _dips(mixture: "GaussianMixture", point: Tensor, others: Tensor, slack: float = 1e-3) -> bool:
@@ -109,20 +108,22 @@ def principal_points(
     x, mass = _checked(samples, k, weights)
     centre = x.mean(0)
     x = x - centre  # so that the distances by matrix product below lose no digits
+    norm = x.square().sum(1)
     points = _seed(x, mass, k, generator)
     labels = x.new_full((len(x),), -1, dtype=torch.long)
     with no_autocast(x):
         for _ in range(iterations):
-            previous, (labels, distance) = labels, _nearest(x, points)
+            previous, (labels, best) = labels, _nearest(x, points)
             if torch.equal(labels, previous):
                 break
             members = one_hot(labels, k).to(x.dtype) * mass.unsqueeze(1)  # (N, k)
             total = members.sum(0)
             points = members.T @ x / total.clamp_min(torch.finfo(x.dtype).tiny).unsqueeze(1)
             empty = (total == 0).nonzero().squeeze(1)
-            points[empty] = x[(distance * (mass > 0)).topk(len(empty)).indices]
+            distance = (best + norm).clamp_min(0) * (mass > 0)
+            points[empty] = x[distance.topk(len(empty)).indices]
         labels, _ = _nearest(x, points)
-    shares = mass.new_zeros(k).index_put_((labels,), mass, accumulate=True)
+        shares = mass @ one_hot(labels, k).to(mass)
     shares, order = shares.sort(descending=True, stable=True)
     return points[order] + centre, shares / shares.sum(), order.argsort()[labels]
 
@@ -149,7 +150,7 @@ def _checked(samples: Tensor, k: int, weights: Tensor | None) -> tuple[Tensor, T
 
 def _seed(x: Tensor, mass: Tensor, k: int, generator: torch.Generator | None) -> Tensor:
     # k-means++: every further point is a sample drawn in proportion to its squared distance from
-    # the points so far. Plain differences, so that a sample's own copies are at distance 0.
+    # the points so far. By plain differences, so that a sample's own copies are at distance 0.
     device = x.device if generator is None else generator.device
     distance = torch.ones_like(mass)
     chosen = []
@@ -157,12 +158,12 @@ def _seed(x: Tensor, mass: Tensor, k: int, generator: torch.Generator | None) ->
         odds = distance * mass
         odds = torch.where(odds.sum() > 0, odds, mass)  # every distinct sample is taken
         chosen.append(torch.multinomial(odds.to(device), 1, generator=generator).to(x.device))
-        step = (x - x[chosen[-1]]).square().sum(1)
+        step = torch.cdist(x, x[chosen[-1]], compute_mode=EXACT).square().squeeze(1)
         distance = step if len(chosen) == 1 else torch.minimum(distance, step)
     return x[torch.cat(chosen)]
 
 
 def _nearest(x: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-    # Squared distances by one matrix product; ‖x‖² does not change which point is nearest.
-    best, labels = (points.square().sum(1) - 2 * x @ points.T).min(1)
-    return labels, (best + x.square().sum(1)).clamp_min(0)
+    # The nearest point to each sample, and its squared distance less ‖x‖², by one matrix product.
+    best, labels = (points.square().sum(1) - 2 * (x @ points.T)).min(1)
+    return labels, best

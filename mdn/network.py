@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import pad, softplus
 
 from mdn.mixture import GaussianMixture
 from mdn.modes import principal_points
@@ -77,7 +77,8 @@ class MixtureHead(nn.Module):
         # A bad step must reach the training loop as a loss to be skipped, not as an exception.
         if self.covariance == "diagonal":
             return GaussianMixture(logits, loc, scale=scale, validate_args=False)
-        tril = self._tril(scale, below.float())
+        below = below.float().reshape(*scale.shape[:-1], self.dim * (self.dim - 1) // 2)
+        tril = scale.diag_embed() + _strictly_lower(below, self.dim)
         return GaussianMixture(logits, loc, scale_tril=tril, validate_args=False)
 
     @torch.no_grad()
@@ -107,11 +108,14 @@ class MixtureHead(nn.Module):
         diagonal.fill_(_inverse_softplus(torch.tensor(1 - self.floor)).item())
         below.zero_()
 
-    def _tril(self, scale: Tensor, below: Tensor) -> Tensor:
-        row, column = torch.tril_indices(self.dim, self.dim, -1, device=scale.device)
-        tril = scale.diag_embed()
-        tril[..., row, column] = below.reshape(*scale.shape[:-1], len(row))
-        return tril
+
+def _strictly_lower(x: Tensor, dim: int) -> Tensor:
+    # (..., D(D-1)/2) -> (..., D, D), zero on and above the diagonal. The vector, less its first
+    # row, and the vector backwards tile a square whose lower triangle has each number once:
+    # copies of whole blocks, where scattering by index takes ten times as long.
+    m = dim - 1
+    square = torch.cat([x[..., m:], x.flip(-1)], -1).reshape(*x.shape[:-1], m, m)
+    return pad(square.tril(), (0, 1, 1, 0))
 
 
 def _inverse_softplus(x: Tensor) -> Tensor:
