@@ -47,7 +47,10 @@ def load(folder: Path) -> dict[str, Any]:
     if not path.exists():
         raise CheckpointError(f"got {folder}, expected a run with a {NAME}: train there first")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise TypeError(f"got {type(state).__name__}, expected a dict")
+        return state
     except (OSError, MemoryError):  # the file may be whole
         raise
     except Exception as error:
