@@ -46,12 +46,14 @@ def load(folder: Path) -> dict[str, Any]:
     path = folder / NAME
     if not path.exists():
         raise CheckpointError(f"got {folder}, expected a run with a {NAME}: train there first")
+    file = path.open("rb")  # what cannot be opened may still be whole, and says so itself
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with file:
+            state = torch.load(file, map_location="cpu", weights_only=True)
         if not isinstance(state, dict):
             raise TypeError(f"got {type(state).__name__}, expected a dict")
         return state
-    except (OSError, MemoryError):  # the file may be whole
+    except MemoryError:
         raise
     except Exception as error:
         raise CheckpointError(

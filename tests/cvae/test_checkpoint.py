@@ -58,7 +58,11 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> None:
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
-    state: dict[str, Any] = {"x": torch.randn(3), "list": [1, 2.5, "a", None], "nested": {"flag": True}}
+    state: dict[str, Any] = {
+        "x": torch.randn(3),
+        "list": [1, 2.5, "a", None],
+        "nested": {"flag": True},
+    }
     path = checkpoint.save(tmp_path / "new" / "run", state)
     assert path == tmp_path / "new" / "run" / checkpoint.NAME
     found = checkpoint.load(path.parent)
