@@ -17,8 +17,9 @@ def groups_of(channels: int, *, at_most: int = 8) -> int:
     return next(g for g in range(min(at_most, channels), 0, -1) if channels % g == 0)
 
 
-def _almost_nothing(conv: nn.Conv2d) -> None:
-    nn.init.normal_(conv.weight, std=1e-3)
+def start_small(conv: nn.Conv2d, *, std: float = 1e-3) -> None:
+    """Let a last convolution say almost nothing at first."""
+    nn.init.normal_(conv.weight, std=std)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
 
@@ -65,7 +66,7 @@ class ResidualBlock(nn.Module):
         self.norm2 = nn.GroupNorm(groups, channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         self.film = FiLM(channels=channels, context=context) if context else None
-        _almost_nothing(self.conv2)
+        start_small(self.conv2)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
@@ -95,7 +96,7 @@ class SelfAttention(nn.Module):
         self.norm = nn.GroupNorm(groups_of(channels), channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
-        _almost_nothing(self.out)
+        start_small(self.out)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape

@@ -1,10 +1,27 @@
 """The conditional variational autoencoder that every domain is an instance of."""
 
-from typing import Any
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
+
+from cvae.distributions import DiagonalNormal
+
+
+class Latent(Protocol):
+    """What a prior gives: a distribution over z that can be weighed, drawn from and calmed."""
+
+    def log_prob(self, value: Tensor) -> Tensor: ...
+
+    def sample(
+        self, sample_shape: tuple[int, ...] = (), *, generator: torch.Generator | None = None
+    ) -> Tensor: ...
+
+    def rsample(
+        self, sample_shape: tuple[int, ...] = (), *, generator: torch.Generator | None = None
+    ) -> Tensor: ...
+
+    def tempered(self, temperature: float) -> Self: ...
 
 
 class CVAE(nn.Module):
@@ -15,8 +32,8 @@ class CVAE(nn.Module):
 
     Args:
         condition: c -> features that the other three share (computed once per input).
-        recognition: (x, features) -> q(z | x, c), a distribution with `rsample`.
-        prior: features -> p(z | c), a distribution with `log_prob`, `rsample` and `tempered`.
+        recognition: (x, features) -> q(z | x, c), a `DiagonalNormal`.
+        prior: features -> p(z | c), a `Latent`.
         generation: (z, features) -> the mean of p(x | z, c); takes k latents an input in a row.
 
     Example:
@@ -50,7 +67,7 @@ class CVAE(nn.Module):
         self.prior = prior
         self.generation = generation
 
-    def posterior(self, x: Tensor, features: Any) -> Distribution:
+    def posterior(self, x: Tensor, features: Any) -> DiagonalNormal:
         """q(z | x, c) for x `(B, ...)` and the features of its condition."""
         return self.recognition(x, features)
 
@@ -70,7 +87,7 @@ class CVAE(nn.Module):
     ) -> Tensor:
         """k answers for every condition, `(B, k, ...)`; `temperature` > 0 scales the noise."""
         features = self.condition(c)
-        prior: Any = self.prior(features)
+        prior: Latent = self.prior(features)
         if temperature != 1.0:
             prior = prior.tempered(temperature)
         return self.decode(prior.sample((k,), generator=generator), features)

@@ -47,8 +47,9 @@ class ColourDecoder(nn.Module):
     r"""Generation network: (z, G) -> chroma.
 
     Works on maps up to 4h x 4w and ends in a picture-wise affine map of the tower's detail,
-    $C = A(z, G)\uparrow \cdot [1, \phi(G)]$ (Gharbi et al., 2017, Eq. 4, without the bins): edges
-    come from the grey picture, so that many answers cost little more than one.
+    $C = C_0(G)\uparrow + A(z, G)\uparrow \cdot [1, \phi(G)]$ (Gharbi et al., 2017, Eq. 4, without
+    the bins): edges come from the grey picture, so that many answers cost little more than one,
+    and z only has to say how an answer departs from the tower's guess $C_0$.
 
     Shapes: z `(B k, D)`, grey of B pictures, k answers each in a row -> `(B k, 2, 8h, 8w)` ab/128.
     """
@@ -86,6 +87,7 @@ class ColourDecoder(nn.Module):
         x = self.block3(x, g)
         x = self.block2(upsample(self.to2(x)) + per_answer(self.middle(grey.middle)), g)
         x = self.block1(upsample(self.to1(x)) + per_answer(self.fine(grey.fine)), g)
-        affine = upsample(self.out(x)).unflatten(1, (2, -1))  # (B k, 2, 1 + P, 8h, 8w)
-        detail = per_answer(grey.detail)
-        return affine[:, :, 0] + (affine[:, :, 1:] * detail[:, None]).sum(2)
+        x = self.out(x)  # (B k, 2 (1 + P), 4h, 4w)
+        offset, slope = x[:, :2] + per_answer(grey.guess), x[:, 2:]
+        slope = upsample(slope).unflatten(1, (2, -1))  # (B k, 2, P, 8h, 8w)
+        return upsample(offset) + (slope * per_answer(grey.detail)[:, None]).sum(2)

@@ -63,11 +63,10 @@ def colorize(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> None:
     """Train a recipe, alone or under torchrun."""
-    from cvae.parallel import process_group
-
     from apps.colorization.predict import pick_device
     from apps.colorization.recipe import RECIPES
     from apps.colorization.train import train_recipe
+    from cvae.parallel import process_group
 
     if args.recipe not in RECIPES:
         raise ValueError(f"got recipe {args.recipe!r}, expected one of {', '.join(RECIPES)}")

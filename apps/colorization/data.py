@@ -51,7 +51,7 @@ class Photos:
         return len(self.photos)
 
     def tensors(self, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
-        """For the network: lightness `(B, 1, 128, 128)` in [-1, 1], chroma `(B, 2, 64, 64)` /128."""
+        """For networks: lightness `(B, 1, 128, 128)` in [-1, 1], chroma `(B, 2, 64, 64)` /128."""
         grey = self.lightness[rows].float()[:, None] / 127.5 - 1
         return grey, self.chroma[rows].float() / 128
 
@@ -175,7 +175,7 @@ def to_lab(pixels: np.ndarray) -> np.ndarray:
 
 
 def colourfulness(pixels: np.ndarray) -> float:
-    r"""Hasler & Süsstrunk (2003), $\sigma_{rgyb} + 0.3 \mu_{rgyb}$ of `(H, W, 3)` uint8; 0 is grey.
+    r"""Hasler & Süsstrunk (2003), $\sigma_{rgyb} + 0.3\mu_{rgyb}$ of `(H, W, 3)` uint8; grey is 0.
 
     Example:
         >>> colourfulness(np.full((4, 4, 3), 90, np.uint8))

@@ -16,6 +16,7 @@ class Grey:
     coarse: Tensor  # (B, 4W, h, w), h = H / 16
     middle: Tensor  # (B, 2W, 2h, 2w)
     fine: Tensor  # (B, W, 4h, 4w)
+    guess: Tensor  # (B, 2, 4h, 4w): the tower's one best guess of the chroma, ab/128
     detail: Tensor  # (B, P, 8h, 8w): guides the colours at the size of the chroma
 
     def repeat(self, k: int) -> "Grey":
@@ -47,6 +48,7 @@ class GreyTower(nn.Module):
         self.up2 = ResidualBlock(w2)
         self.from2 = nn.Conv2d(w2, w1, 1)
         self.up1 = ResidualBlock(w1)
+        self.guess = nn.Conv2d(w1, 2, 1)
         self.from1 = nn.Conv2d(w1, detail, 1)
         self.edges = nn.Conv2d(4, detail, 3, padding=1)
 
@@ -57,4 +59,5 @@ class GreyTower(nn.Module):
         middle = self.up2(x2 + self.from3(upsample(coarse)))
         fine = self.up1(x1 + self.from2(upsample(middle)))
         edges = self.edges(F.pixel_unshuffle(lightness, 2))
-        return Grey(coarse, middle, fine, torch.tanh(edges + upsample(self.from1(fine))))
+        detail = torch.tanh(edges + upsample(self.from1(fine)))
+        return Grey(coarse, middle, fine, self.guess(fine), detail)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from apps.colorization.data import CHROMA_SIZE, Augment, Photos
@@ -22,6 +23,7 @@ class Weights:
     kl: float = 1.0
     prior: float = 1.0  # negative log-likelihood of the mixture
     nats: float = 0.002  # all of the above, against the energy score
+    guess: float = 1.0  # Euclidean error of the tower's own guess
     score: float = 1.0
     answers: int = 2  # drawn a picture for the energy score
 
@@ -32,7 +34,9 @@ class Objective(nn.Module):
     The VAE reads colours into z under the three reconstruction terms and its KL to N(0, I), which
     whitens the posterior; the mixture is fitted by likelihood to samples of that posterior; and
     the energy score asks of whole decoded answers, drawn from the mixture, to be distributed as
-    the truth is. The score is proper, so no term pulls against another.
+    the truth is. The score is proper, so no term pulls against another. The tower also answers for a
+    guess of its own: a regression has the least noisy gradient, and semantics are learnt fastest
+    from it.
     """
 
     def __init__(self, model: CVAE, weights: Weights, augment: Augment | None = None) -> None:
@@ -69,7 +73,10 @@ class Objective(nn.Module):
         prior = model.prior(features)
         if w.prior:
             terms["prior"] = -w.prior * prior.log_prob(z.detach())
-        loss = w.nats * sum(t.mean() for t in terms.values())
+        loss = w.nats * torch.stack([term.mean() for term in terms.values()]).sum()
+        if w.guess:
+            terms["guess"] = guess_error(features.guess, chroma)
+            loss = loss + w.guess * terms["guess"].mean()
         if w.score:
             answers = prior.rsample((w.answers,), generator=generator)
             terms["score"] = energy_score(model.decode(answers, features), chroma)
@@ -91,3 +98,13 @@ class Objective(nn.Module):
         if w.gradient:
             total = total + w.gradient * gradient_error(error) / (2 * w.noise**2)
         return total
+
+
+def guess_error(guess: Tensor, chroma: Tensor) -> Tensor:
+    """Euclidean error of a coarse guess, `(B,)`, in the units of the energy score.
+
+    Shapes: guess `(B, 2, h, w)`, chroma `(B, 2, H, W)`, both ab/128, h dividing H.
+    """
+    cell = chroma.shape[-1] // guess.shape[-1]
+    error = guess.float() - F.avg_pool2d(chroma, cell)
+    return cell * (error.square().sum((1, 2, 3)) + 1e-12).sqrt()

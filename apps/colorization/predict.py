@@ -14,7 +14,7 @@ from apps.colorization.data import GREY_SIZE, resize, to_lab
 from apps.colorization.gamut import to_rgb
 from apps.colorization.model import Size, build
 from apps.colorization.upsample import colour
-from cvae.model import CVAE
+from cvae.model import CVAE, Latent
 from mdn.modes import principal_points
 from pretrained import store
 
@@ -53,7 +53,7 @@ class Colorizer:
 
     def __init__(self, model: CVAE, *, device: str = "auto", name: str = "") -> None:
         self.device = pick_device(device)
-        self.model = model.to(self.device, memory_format=torch.channels_last).eval()
+        self.model = model.to(self.device).to(memory_format=torch.channels_last).eval()
         self.name = name
 
     @classmethod
@@ -140,7 +140,7 @@ def draws(model: CVAE, grey: Tensor, *, k: int, seed: int, temperature: float = 
     Each is drawn and decoded by itself: a larger k then cannot change a bit of the first ones.
     """
     features = model.condition(grey)
-    prior: Any = model.prior(features)
+    prior: Latent = model.prior(features)
     if temperature != 1.0:
         prior = prior.tempered(temperature)
     painted = []

@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
 from apps.colorization.grey import Grey
-from cvae.layers import ResidualBlock
+from cvae.layers import ResidualBlock, start_small
 from mdn.lowrank import LowRankNormal
 from mdn.mixture import GaussianMixture
 from mdn.network import MixtureHead
+
+Shape = torch.Size | list[int] | tuple[int, ...]
 
 
 class Places(nn.Module):
@@ -32,8 +34,7 @@ class Places(nn.Module):
         self.palette = nn.Linear(palette, channels)
         self.block = ResidualBlock(channels, context=channels)
         self.out = nn.Conv2d(channels, spatial * (2 + rank), 1)
-        nn.init.normal_(self.out.weight, std=1e-2)
-        nn.init.zeros_(self.out.bias)
+        start_small(self.out, std=1e-2)
 
     def forward(self, g: Tensor, grey: Grey, temperature: float = 1.0) -> LowRankNormal:
         x = self.enter(grey.coarse)
@@ -70,7 +71,7 @@ class PaletteAndPlaces(Distribution):
         return self.palette.log_prob(g) + places.log_prob(s)
 
     def rsample(
-        self, sample_shape: tuple[int, ...] = (), *, generator: torch.Generator | None = None
+        self, sample_shape: Shape = (), *, generator: torch.Generator | None = None
     ) -> Tensor:
         """Draw `sample_shape + (B, D)`, with a gradient to all but the choice of component."""
         g = self.palette.rsample(sample_shape, generator=generator)
@@ -82,7 +83,7 @@ class PaletteAndPlaces(Distribution):
         return z.transpose(0, 1).reshape(*sample_shape, *self.batch_shape, -1)
 
     def sample(
-        self, sample_shape: tuple[int, ...] = (), *, generator: torch.Generator | None = None
+        self, sample_shape: Shape = (), *, generator: torch.Generator | None = None
     ) -> Tensor:
         """Draw `sample_shape + (B, D)` without a gradient."""
         with torch.no_grad():

@@ -16,7 +16,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     size = Size(width=8, palette=4, spatial=2, components=4, rank=3)
     model = build(size)
     with torch.no_grad():  # louder than at the start of training, so that answers differ
-        model.generation.out.weight.mul_(3)
+        model.get_parameter("generation.out.weight").mul_(3)
     folder = tmp_path_factory.mktemp("weights")
     config = {"domain": "colorization", "size": asdict(size)}
     store.save(folder, state=model.state_dict(), config=config, card="# test\n")

@@ -74,7 +74,9 @@ def test_tensors_are_the_photo(tmp_path: Path) -> None:
     photo = data.Photo(tmp_path / "s/a.png", "s", "train", "a")
     grey, chroma = data.load_photos([photo], progress=False).tensors(slice(None))
     assert grey.shape == (1, 1, 128, 128) and chroma.shape == (1, 2, 64, 64)
-    pixels = cv2.imread(str(photo.path))[..., ::-1][5:133]
+    bgr = cv2.imread(str(photo.path))
+    assert bgr is not None
+    pixels = bgr[5:133, :, ::-1]
     lab = color.rgb2lab(pixels)
     assert np.abs((grey[0, 0].numpy() + 1) * 50 - lab[..., 0]).max() < 0.6
     small = color.rgb2lab(cv2.resize(pixels, (64, 64), interpolation=cv2.INTER_AREA))

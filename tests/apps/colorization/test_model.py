@@ -39,14 +39,13 @@ def test_any_multiple_of_sixteen(model: CVAE, height: int, width: int) -> None:
 
 def test_log_prob_is_mixture_times_gaussian(model: CVAE) -> None:
     grey = torch.rand(2, 1, 32, 32) * 2 - 1
-    features = model.condition(grey)
-    prior = model.prior(features)
+    prior = prior_of(model, grey)
     z = torch.randn(2, 3 + 2 * 4)
     g, s = z[:, :3], z[:, 3:]
     mix = prior.palette
     parts = MultivariateNormal(mix.loc, scale_tril=mix.scale_tril).log_prob(g[:, None])
     palette = torch.logsumexp(torch.log_softmax(mix.logits, -1) + parts, -1)
-    places = model.prior.places(g, features)
+    places = prior.places(g, prior.grey)
     dense = places.covariance_matrix
     expected = palette + MultivariateNormal(places.loc, dense).log_prob(s)
     assert torch.allclose(prior.log_prob(z), expected, atol=1e-3)
@@ -55,17 +54,16 @@ def test_log_prob_is_mixture_times_gaussian(model: CVAE) -> None:
 def test_samples_follow_the_density(model: CVAE) -> None:
     """E[-log p(z)] over samples of p is its entropy; over samples of a wider law it is larger."""
     grey = torch.rand(1, 1, 16, 16) * 2 - 1
-    features = model.condition(grey)
-    prior = model.prior(features)
+    prior = prior_of(model, grey)
     z = prior.sample((4000,), generator=torch.Generator().manual_seed(0))[:, 0]
-    features = features.repeat(4000)
-    many = model.prior(features)
+    many: PaletteAndPlaces = model.prior(prior.grey.repeat(4000))
     own = many.log_prob(z)
     wide = many.tempered(1.5).log_prob(z)
     narrow = many.tempered(0.7).log_prob(z)
     assert own.mean() > wide.mean() and own.mean() > narrow.mean()
-    s = z[:, 3:] - model.prior.places(z[:, :3], features).loc
-    expected = model.prior.places(z[:, :3], features).covariance_matrix.mean(0)
+    places = many.places(z[:, :3], many.grey)
+    s = z[:, 3:] - places.loc
+    expected = places.covariance_matrix.mean(0)
     assert torch.allclose(torch.cov(s.T), expected, atol=0.12)
 
 
@@ -102,8 +100,8 @@ def test_every_parameter_learns(model: CVAE) -> None:
 
 
 def test_low_rank_prior_is_what_torch_says(model: CVAE) -> None:
-    features = model.condition(torch.rand(2, 1, 32, 32))
-    places = model.prior.places(torch.randn(2, 3), features)
+    prior = prior_of(model, torch.rand(2, 1, 32, 32))
+    places = prior.places(torch.randn(2, 3), prior.grey)
     other = LowRankMultivariateNormal(places.loc, places.cov_factor, places.cov_diag)
     s = torch.randn(2, 8)
     assert torch.allclose(places.log_prob(s), other.log_prob(s), atol=1e-4)

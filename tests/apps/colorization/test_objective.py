@@ -7,7 +7,7 @@ import torch
 
 from apps.colorization.data import Photo, Photos
 from apps.colorization.model import Size, build
-from apps.colorization.objective import Objective, Weights
+from apps.colorization.objective import Objective, Weights, guess_error
 from cvae.metrics import energy_score
 from cvae.training import Schedule, train
 
@@ -30,7 +30,7 @@ def world(n: int = 64) -> Photos:
 
 def test_weight_zero_leaves_a_term_out() -> None:
     torch.manual_seed(0)
-    weights = Weights(rare=False, components=0, gradient=0, prior=0, score=0)
+    weights = Weights(rare=False, components=0, gradient=0, prior=0, guess=0, score=0)
     objective = Objective(build(SIZE), weights)
     photos = world()
     objective.fit(photos)
@@ -41,7 +41,7 @@ def test_weight_zero_leaves_a_term_out() -> None:
     full = Objective(objective.model, Weights())
     full.fit(photos)
     _, stats = full(batch, torch.Generator().manual_seed(0))
-    assert set(stats) == {"reconstruction", "kl", "prior", "score", "error"}
+    assert set(stats) == {"reconstruction", "kl", "prior", "guess", "score", "error"}
 
 
 def test_reconstruction_is_a_gaussian_in_nats() -> None:
@@ -75,3 +75,12 @@ def test_it_learns_both_modes_and_listens_to_grey(tmp_path: Path) -> None:
     )
     assert energy_score(answers, of_the_other_kind).mean() > 1.5 * ours
     assert answers.mean((3, 4)).std(1).mean() > 0.05  # both colours come up among eight answers
+
+
+def test_guess_error_is_in_the_units_of_the_score() -> None:
+    """A guess that is off by the same everywhere errs as its full-size version would."""
+    chroma = torch.rand(2, 2, 64, 64)
+    flat = chroma.mean((2, 3), keepdim=True).expand(2, 2, 64, 64)
+    guess = flat[:, :, :32, :32] + 0.1
+    expected = (flat + 0.1 - flat).flatten(1).norm(dim=1)
+    assert torch.allclose(guess_error(guess, flat), expected, rtol=1e-4)
