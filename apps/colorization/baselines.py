@@ -92,7 +92,7 @@ class Neighbours(Row):
 
 @dataclass(frozen=True)
 class Ridge:
-    """Linear regression of chroma on grey, $y = \\bar y + (x - \\bar x) W$."""
+    r"""Linear regression of chroma on grey, $y = \bar y + (x - \bar x) W$."""
 
     x_mean: Tensor
     y_mean: Tensor
@@ -107,29 +107,27 @@ class Ridge:
 
 
 def fit_ridge(train: Photos, val: Truth, penalties: Sequence[float] = PENALTIES) -> Ridge:
-    """Ridge regression, its penalty the one with the least squared error on `val`.
+    r"""Ridge regression, its penalty the one with the least squared error on `val`.
 
-    One eigendecomposition of the covariance of x serves all penalties.
+    With $X = U S V^T$, $W = V (S^2 + \lambda)^{-1} S U^T Y$: one decomposition for all penalties.
     """
     x = torch.cat([small(grey) for grey, _ in batches(train)])
     x_mean = x.mean(0)
-    x -= x_mean
-    moments = torch.zeros(x.shape[1], 2 * CHROMA_SIZE**2)
+    u, s, vt = torch.linalg.svd(x - x_mean, full_matrices=False)
+    turned = torch.zeros(len(s), 2 * CHROMA_SIZE**2)  # U^T Y
     y_mean = torch.zeros(2 * CHROMA_SIZE**2)
-    for part, (_, chroma) in zip(x.split(BATCH), batches(train), strict=True):
+    for part, (_, chroma) in zip(u.split(BATCH), batches(train), strict=True):
         y = chroma.flatten(1)
-        moments += part.T @ y
+        turned += part.T @ y
         y_mean += y.sum(0) / len(train)
-    values, basis = torch.linalg.eigh((x.T @ x).double())
-    values, basis = values.clamp_min(0).float(), basis.float()
-    turned = basis.T @ moments
-    seen, wanted = (small(val.grey) - x_mean) @ basis, val.chroma.flatten(1) - y_mean
+    seen, wanted = (small(val.grey) - x_mean) @ vt.T, val.chroma.flatten(1) - y_mean
     errors = {
-        penalty: (seen / (values + penalty) @ turned - wanted).square().mean().item()
+        penalty: ((seen * s / (s.square() + penalty)) @ turned - wanted).square().mean().item()
         for penalty in penalties
     }
     penalty = min(penalties, key=errors.__getitem__)
-    return Ridge(x_mean, y_mean, basis / (values + penalty) @ turned, penalty)
+    weight = (vt.T * s / (s.square() + penalty)) @ turned
+    return Ridge(x_mean, y_mean, weight, penalty)
 
 
 @dataclass(frozen=True)

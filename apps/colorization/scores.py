@@ -157,7 +157,10 @@ def to_rgb(lightness: Tensor, chroma: Tensor) -> Tensor:
     lead = chroma.shape[:-3]
     planes = torch.cat([lightness.expand(*lead, -1, -1).unsqueeze(-3), chroma * LAB], -3)
     tall = planes.movedim(-3, -1).reshape(-1, chroma.shape[-1], 3).float().cpu()
-    rgb = torch.from_numpy(cv2.cvtColor(tall.numpy(), cv2.COLOR_Lab2RGB)).clamp(0, 1)
+    linear = torch.from_numpy(cv2.cvtColor(tall.numpy(), cv2.COLOR_Lab2LRGB)).clamp(0, 1)
+    # OpenCV's own companding is a coarse table
+    bent = 1.055 * linear.clamp_min(0.0031308).pow(1 / 2.4) - 0.055
+    rgb = torch.where(linear > 0.0031308, bent, 12.92 * linear)
     return rgb.reshape(*lead, *chroma.shape[-2:], 3).movedim(-1, -3).to(chroma.device)
 
 

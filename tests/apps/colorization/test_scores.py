@@ -30,7 +30,9 @@ def lightness() -> Tensor:
 
 
 def rgb_of(lightness: Tensor, chroma: Tensor) -> np.ndarray:
-    lab = np.concatenate([lightness.numpy()[..., None], chroma.numpy().transpose(1, 2, 0) * 128], 2)
+    lab = np.concatenate(
+        [lightness.numpy()[..., None], chroma.numpy().transpose(1, 2, 0) * 128], 2
+    )
     return cv2.cvtColor(lab.astype(np.float32), cv2.COLOR_Lab2RGB).clip(0, 1)
 
 
