@@ -45,7 +45,7 @@ def build(
     """
     given = predictors or {}
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(HOUR, HOUR)) as page:
-        gr.HTML(HEADER, padding=False)
+        gr.HTML(HEADER, padding=False, elem_classes="header")
         for name, tab, load in TABS:
             with gr.Tab(name):
                 tab(cache(given[name] if name in given else _loader(load, device)))
@@ -159,6 +159,9 @@ def _theme() -> gr.themes.Base:
         secondary_hue=gr.themes.colors.neutral,
         neutral_hue=gr.themes.colors.neutral,
         radius_size=gr.themes.sizes.radius_lg,
+        # The reader's own: the semi-bold that Gradio brings lacks most of its letters.
+        font=("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"),
+        font_mono=("ui-monospace", "Consolas", "monospace"),
     ).set(
         button_primary_background_fill="*neutral_900",
         button_primary_background_fill_hover="*neutral_700",

@@ -1,28 +1,24 @@
 """The tab *Colorize*: drop a photo, choose among its colourings, take them home."""
 
-import html
-import shutil
-import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gradio as gr
-import numpy as np
 
-from apps import outputs
 from apps.colorization.examples import examples
-from apps.images import ImageError, encode_png
-from apps.page import LAST_SEED, caption, new_seed, own, pack, shrink, stem_of, within
+from apps.colorization.respond import MODEL, Predictor, Request, preview, respond
+from apps.page import LAST_SEED, new_seed, own, within
 
-MODEL = "colorization"
 MOST = 16  # answers at a time
-FREE = 4 * 10**9  # bytes of disk below which nothing more is written
 
 DISTINCT, PLAIN = "Distinct answers", "Plain samples"
+
+# On a phone the answers lie below the fold.
+SHOW = """
+() => document.querySelector('.viewer').scrollIntoView({behavior: 'smooth', block: 'nearest'})
+"""
 
 INTRO = """
 Drop a black-and-white photo and get several believable colourings of it, at its own size,
@@ -30,34 +26,6 @@ most probable first.
 <span class="note">Colours are guesses, and the percentages are the model's own opinion of them.
 A colour photo is turned to grey first.</span>
 """
-
-
-class Colors(Protocol):
-    """What a predictor answers with; see `apps.colorization.predict.Colorization`."""
-
-    @property
-    def images(self) -> list[np.ndarray]: ...
-    @property
-    def probabilities(self) -> list[float]: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def alpha(self) -> np.ndarray | None: ...
-
-
-class Predictor(Protocol):
-    """What the tab needs of `apps.colorization.predict.Colorizer`."""
-
-    def __call__(
-        self,
-        image: str,
-        k: int = 8,
-        seed: int = 0,
-        temperature: float | None = None,
-        intensity: float = 1.0,
-    ) -> Colors: ...
-
-    def grey(self, image: str) -> np.ndarray: ...
 
 
 def load(device: str) -> Predictor:
@@ -81,7 +49,7 @@ def tab(predictor: Callable[[], Predictor]) -> None:
 @dataclass(frozen=True)
 class _Question:
     photo: gr.Image
-    picked: Any  # the event of an example being clicked
+    examples: Any
     go: gr.Button
     again: gr.Button
     seed: gr.Number
@@ -118,10 +86,10 @@ def _question() -> _Question:
         elem_classes="grey",
         placeholder="### Drop a photo\nor click to choose one",
     )
-    go = gr.Button("Colorize", variant="primary", size="lg")
-    with gr.Row(equal_height=True):
-        seed = gr.Number(0, label="Seed", precision=0, min_width=120, scale=2)
-        again = gr.Button("Roll again", min_width=120, scale=2)
+    with gr.Row():
+        go = gr.Button("Colorize", variant="primary", size="lg", min_width=120, scale=3)
+        again = gr.Button("Roll again", size="lg", min_width=100, scale=2)
+    seed = gr.Number(0, label="Seed", precision=0, elem_classes="seed")
     photos = examples()
     with gr.Column(elem_classes="grey examples"):
         row: Any = gr.Examples([[str(e.path)] for e in photos], photo, label="Or try one of these")
@@ -141,7 +109,7 @@ def _question() -> _Question:
         intensity = gr.Slider(
             0, 1.5, 1, step=0.05, label="Intensity", info="0 is grey, 1 as the model sees it."
         )
-    return _Question(photo, row.load_input_event, go, again, seed, k, how, temperature, intensity)
+    return _Question(photo, row, go, again, seed, k, how, temperature, intensity)
 
 
 def _answer() -> _Answer:
@@ -168,8 +136,8 @@ def _answer() -> _Answer:
         elem_classes="answers",
     )
     with gr.Row():
-        one = gr.DownloadButton("Download PNG", interactive=False, min_width=140)
-        every = gr.DownloadButton("Download all (ZIP)", interactive=False, min_width=140)
+        one = gr.DownloadButton("Download", interactive=False, size="md", min_width=120)
+        every = gr.DownloadButton("All as ZIP", interactive=False, size="md", min_width=120)
     # Never seen, but what the page chooses downloads from, and what the hourly sweep clears.
     files = gr.Files(label="Full size", visible="hidden", interactive=False)
     return _Answer(slider, gallery, one, every, files)
@@ -190,20 +158,20 @@ def _connect(asked: _Question, shown: _Answer, predictor: Callable[[], Predictor
         """Colour a photo k times: previews, before and after, the first, all as ZIP, all files."""
         if not photo or not photo.get("path"):
             raise gr.Error("There is no photo yet: drop one first.", print_exception=False)
-        request = _Request(
+        request = Request(
             path=str(own(photo["path"], cache)),
             seed=int(within(seed, 0, LAST_SEED, 0)),
             k=int(within(k, 1, MOST, 8)),
             temperature=within(temperature, 0.3, 1, 1) if diversity == PLAIN else None,
             intensity=within(intensity, 0, 1.5, 1),
         )
-        return [request.seed, *_respond(request, predictor, cache, progress)]
+        return [request.seed, *respond(request, predictor, cache, progress)]
 
     def choose(files: list[dict[str, Any]] | None, chosen: gr.SelectData) -> list[Any]:
         """The answer that was clicked beside the grey photo, and its file to take home."""
         number = int(chosen.index) + 1
         file = own((files or [])[number - 1].get("path"), cache)
-        before, after = (file.with_name(_preview(i)) for i in (0, number))
+        before, after = (file.with_name(preview(i)) for i in (0, number))
         return [(str(before), str(after)), gr.DownloadButton(_take(number), value=file)]
 
     # Without Gradio's own preprocessing, which would open the file with every decoder of Pillow
@@ -226,83 +194,12 @@ def _connect(asked: _Question, shown: _Answer, predictor: Callable[[], Predictor
     for done in (
         asked.go.click(**run, api_name="colorize"),
         rolled.then(**run, api_visibility="private"),
-        asked.picked.then(**run, api_visibility="private"),
+        asked.examples.load_input_event.then(**run, api_visibility="private"),
     ):
         done.success(_ready, outputs=[shown.gallery, shown.one, shown.all], **quick)
+    gr.on([asked.go.click, asked.again.click, asked.examples.dataset.click], js=SHOW, **quick)
     asked.photo.input(_clear, outputs=shown.everything(), **quick)
     shown.gallery.select(choose, shown.files, [shown.slider, shown.one], preprocess=False, **quick)
-
-
-@dataclass(frozen=True)
-class _Request:
-    path: str
-    seed: int
-    k: int
-    temperature: float | None
-    intensity: float
-
-
-def _respond(
-    request: _Request, predictor: Callable[[], Predictor], cache: Path, progress: gr.Progress
-) -> list[Any]:
-    cache.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(cache).free < FREE:
-        raise gr.Error("The server's disk is nearly full: try again later.")
-    progress(0.05, desc="Loading the model")
-    try:
-        model = predictor()
-    except (OSError, ValueError) as error:
-        raise gr.Error("The model cannot be loaded: the server's log says why.") from error
-    try:
-        progress(0.2, desc=f"Imagining {request.k} colourings")
-        answer = model(
-            request.path,
-            k=request.k,
-            seed=request.seed,
-            temperature=request.temperature,
-            intensity=request.intensity,
-        )
-        grey = model.grey(request.path)
-    except ImageError as error:
-        raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from None
-    progress(0.8, desc="Writing them at full size")
-    # In Gradio's cache already, so that nothing is copied; by a name that nobody can guess.
-    return _write(Path(tempfile.mkdtemp(dir=cache)), request, answer, grey)
-
-
-def _write(folder: Path, request: _Request, answer: Colors, grey: np.ndarray) -> list[Any]:
-    """Put an answer into files, and say what the components of `_Answer` show of them."""
-    stem = stem_of(request.path)
-    names = [f"{stem}-{i}.png" for i in range(1, len(answer.images) + 1)]
-    with ThreadPoolExecutor() as pool:
-        full = pool.map(partial(encode_png, alpha=answer.alpha), answer.images)
-        files = [_save(folder / name, data) for name, data in zip(names, full, strict=True)]
-        small = pool.map(encode_png, map(shrink, (grey, *answer.images)))
-        before, *after = [_save(folder / _preview(i), data) for i, data in enumerate(small)]
-    outputs.write_samples(
-        folder,
-        source=Path(Path(request.path).name),
-        seed=answer.seed,
-        model=MODEL,
-        temperature=request.temperature,
-        files=names,
-        probabilities=answer.probabilities,
-    )
-    archive = pack(folder / f"{stem}.zip", [*map(Path, files), folder / "samples.json"])
-    (folder / "samples.json").unlink()
-    shares = answer.probabilities if request.temperature is None else [None] * len(files)
-    captions = [caption(i, share) for i, share in enumerate(shares, 1)]
-    gallery = list(zip(after, captions, strict=True))
-    return [gallery, (before, after[0]), files[0], str(archive), files]
-
-
-def _preview(number: int) -> str:
-    return f"preview-{number}.png"  # 0 is the grey photo
-
-
-def _save(path: Path, data: bytes) -> str:
-    path.write_bytes(data)
-    return str(path)
 
 
 def _ready() -> list[Any]:
@@ -318,4 +215,4 @@ def _clear() -> list[Any]:
 
 
 def _take(number: int) -> str:
-    return f"Download no. {number} (PNG)"
+    return f"Download no. {number}"

@@ -1,0 +1,132 @@
+"""The page as a person sees it: a real browser, from upload to download."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps import images, web
+from pretrained import store
+
+playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
+
+pytestmark = pytest.mark.skipif(
+    BROWSER is None,
+    reason="this test drives the system's Chromium; on Debian: apt-get install chromium",
+)
+
+ALONE = [
+    "--no-sandbox",  # containers run as root
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-proxy-server",
+]
+
+
+class Tints:
+    """Tints instead of colours, where no trained weights are."""
+
+    def grey(self, image: str) -> np.ndarray:
+        grey = cv2.cvtColor(images.read(image).pixels, cv2.COLOR_RGB2GRAY)
+        return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+
+    def __call__(self, image: str, *, k: int, seed: int, **_: Any) -> SimpleNamespace:
+        grey = self.grey(image)
+        tints = np.random.default_rng(seed).integers(0, 60, (k, 3))
+        coloured = [(grey // 2 + tint).astype(np.uint8) for tint in tints]
+        return SimpleNamespace(images=coloured, probabilities=[1 / k] * k, seed=seed, alpha=None)
+
+
+def predictors() -> dict[str, Callable[[], Any]]:
+    return {} if "colorization" in store.shipped() else {"Colorize": Tints}
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with web.workplace():
+        blocks = web.build(device="cpu", predictors=predictors())
+        try:
+            yield web.launch(blocks)
+        finally:
+            blocks.close()
+
+
+@pytest.fixture(params=[(1280, 900), (390, 844)], ids=["desk", "phone"])
+def tab(url: str, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The page in a fresh window; whatever it wants from elsewhere is refused and noted."""
+    width, height = request.param
+    with playwright.sync_playwright() as run:
+        browser = run.chromium.launch(executable_path=BROWSER, args=ALONE)
+        window = browser.new_page(viewport={"width": width, "height": height})
+        window.set_default_timeout(60_000)
+        abroad: list[str] = []
+
+        def fetch(route: Any) -> None:
+            if route.request.url.startswith((url, "data:", "blob:")):
+                route.continue_()
+            else:
+                abroad.append(route.request.url)
+                route.abort()
+
+        window.route("**/*", fetch)
+        window.goto(url)
+        yield window
+        browser.close()
+    assert not abroad
+
+
+def test_from_upload_to_download(tab: Any, tmp_path: Path) -> None:
+    photo = tmp_path / "street.jpg"
+    height, width = 300, 420
+    noise = np.random.default_rng(0).uniform(0, 255, (6, 8)).astype(np.float32)
+    Image.fromarray(cv2.resize(noise, (width, height)).astype(np.uint8)).save(photo)
+    expect = playwright.expect
+    answers = tab.locator(".answers img")
+    download = tab.get_by_role("button", name="Download no.")
+
+    expect(tab.get_by_role("button", name="All as ZIP")).to_be_disabled()
+    tab.locator("input[type=file]").first.set_input_files(photo)
+    expect(tab.locator("img[src*='street']").first).to_be_visible()
+    tab.get_by_role("button", name="Colorize", exact=True).click()
+
+    expect(answers).to_have_count(8, timeout=60_000)
+    expect(download).to_have_text("Download no. 1")
+    expect(tab.get_by_role("button", name="All as ZIP")).to_be_enabled()
+    assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+    answers.nth(1).click()
+    expect(download).to_have_text("Download no. 2")
+    expect(tab.locator(".viewer img[src*='preview-2.png']").first).to_be_visible()
+    with tab.expect_download() as saved:
+        download.click()
+    assert saved.value.suggested_filename == "street-2.png"
+    with Image.open(saved.value.path()) as image:
+        assert (image.format, image.size) == ("PNG", (width, height))
+
+
+def test_rolling_again_shows_another_seed_and_other_answers(tab: Any) -> None:
+    expect = playwright.expect
+    seed = tab.get_by_label("Seed")
+    first = tab.locator(".answers img").first
+
+    tab.locator(".examples button img").first.click()  # an example needs no second click
+    expect(first).to_be_visible(timeout=60_000)
+    expect(seed).to_have_value("0")
+    shown = first.get_attribute("src")
+    tab.get_by_role("button", name="Roll again").click()
+    expect(first).not_to_have_attribute("src", shown, timeout=60_000)
+    expect(seed).not_to_have_value("0")
