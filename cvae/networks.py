@@ -13,6 +13,7 @@ def mlp(sizes: Sequence[int]) -> nn.Sequential:
     """Fully connected network with SiLU between its layers and nothing after the last.
 
     Example:
+        >>> import torch
         >>> mlp([5, 64, 2])(torch.zeros(3, 5)).shape
         torch.Size([3, 2])
     """
@@ -40,6 +41,7 @@ class ConvEncoder(nn.Module):
         widths: channels of the levels, finest first; as many halvings.
 
     Example:
+        >>> import torch
         >>> encoder = ConvEncoder(channels=1, size=28, widths=(16, 32), outputs=10)
         >>> encoder(torch.zeros(3, 1, 28, 28)).shape
         torch.Size([3, 10])
@@ -66,6 +68,7 @@ class ConvDecoder(nn.Module):
     Shapes: `(B, inputs)` -> `(B, channels, size, size)`.
 
     Example:
+        >>> import torch
         >>> decoder = ConvDecoder(inputs=10, channels=1, size=28, widths=(16, 32))
         >>> decoder(torch.zeros(3, 10)).shape
         torch.Size([3, 1, 28, 28])

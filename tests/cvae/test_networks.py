@@ -42,9 +42,9 @@ def test_an_autoencoder_of_them_learns_four_pictures() -> None:
         ConvDecoder(inputs=8, channels=1, size=8, widths=(8, 16)),
     )
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
-    for _ in range(80):
+    for _ in range(50):
         loss = (network(x) - x).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss < 0.2  # of a variance of 1
+    assert loss < 0.3  # of a variance of 1
