@@ -1,8 +1,12 @@
 """Colorization as a CVAE: which networks, at which size."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from apps.colorization.colour import ColourDecoder, ColourEncoder
+from apps.colorization.divcolor import DivcolorSize, build_divcolor
+from apps.colorization.gaussian import GaussianPrior
 from apps.colorization.grey import GreyTower
 from apps.colorization.prior import MixturePrior
 from cvae.model import CVAE
@@ -38,3 +42,46 @@ def build(size: Size) -> CVAE:
         prior=MixturePrior(width=size.width, components=size.components, rank=size.rank, **latent),
         generation=ColourDecoder(width=size.width, detail=size.detail, **latent),
     )
+
+
+def build_gaussian(size: Size) -> CVAE:
+    """The networks of `build`, but for a plain Gaussian prior (`components` and `rank` idle)."""
+    latent = {"palette": size.palette, "spatial": size.spatial}
+    return CVAE(
+        condition=GreyTower(width=size.width, detail=size.detail),
+        recognition=ColourEncoder(width=size.width, **latent),
+        prior=GaussianPrior(width=size.width, **latent),
+        generation=ColourDecoder(width=size.width, detail=size.detail, **latent),
+    )
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A design: its sizes, and what builds its networks from one of them."""
+
+    size: Callable[..., Any]
+    build: Callable[[Any], CVAE]
+
+
+KINDS = {
+    "mixture": Kind(Size, build),
+    "gaussian": Kind(Size, build_gaussian),
+    "divcolor": Kind(DivcolorSize, build_divcolor),
+}
+
+
+def rebuild(config: Mapping[str, Any]) -> CVAE:
+    """The networks of a stored configuration: `model`, a kind ("mixture" if absent), and `size`.
+
+    Raises:
+        ValueError: the kind is unknown.
+
+    Example:
+        >>> type(rebuild({"model": "gaussian", "size": {"width": 8}}).prior).__name__
+        'GaussianPrior'
+    """
+    name = config.get("model", "mixture")
+    if name not in KINDS:
+        raise ValueError(f"got model {name!r}, expected one of {', '.join(KINDS)}")
+    kind = KINDS[name]
+    return kind.build(kind.size(**config["size"]))

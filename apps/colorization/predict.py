@@ -12,7 +12,7 @@ from torch import Tensor
 from apps import images
 from apps.colorization.data import GREY_SIZE, resize, to_lab
 from apps.colorization.gamut import to_rgb
-from apps.colorization.model import Size, build
+from apps.colorization.model import rebuild
 from apps.colorization.upsample import colour
 from cvae.model import CVAE, Latent
 from mdn.modes import principal_points
@@ -128,7 +128,10 @@ def load(path_or_name: str | Path) -> CVAE:
         raise store.WeightsError(
             f"got weights of domain {domain!r} in {path_or_name}, expected 'colorization'"
         )
-    model = build(Size(**weights.config["size"]))
+    try:
+        model = rebuild(weights.config)
+    except ValueError as error:
+        raise store.WeightsError(f"got {path_or_name}, which cannot be built: {error}") from error
     model.load_state_dict({k: v.float() for k, v in weights.state.items()}, strict=True)
     return model.eval()
 

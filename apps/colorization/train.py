@@ -6,9 +6,7 @@ from typing import Any
 
 import torch
 
-from apps.colorization.data import Augment, find_photos, load_photos
-from apps.colorization.model import build
-from apps.colorization.objective import Objective
+from apps.colorization.data import find_photos, load_photos
 from apps.colorization.recipe import Recipe
 from cvae.training import Trainer, train
 
@@ -27,16 +25,23 @@ def train_recipe(
     """Train on the train split of every set in `data`; leave the run in `out`."""
     photos = load_photos(find_photos(data, "train"), progress=progress)
     torch.manual_seed(recipe.schedule.seed)  # of the first weights only
-    objective = Objective(build(recipe.size), recipe.weights, Augment())
+    objective = recipe.objective()
     objective.fit(photos, seed=recipe.schedule.seed)
-    config: dict[str, Any] = {"domain": "colorization", "recipe": name, "photos": len(photos)}
+    config: dict[str, Any] = {
+        "domain": "colorization",
+        "recipe": name,
+        "photos": len(photos),
+        "model": recipe.model,
+        "size": asdict(recipe.size),
+        "weights": asdict(recipe.weights),
+    }
     return train(
         objective,
         photos.tensors,
         size=len(photos),
         schedule=recipe.schedule,
         out=out,
-        config=config | {"size": asdict(recipe.size), "weights": asdict(recipe.weights)},
+        config=config,
         device=device,
         resume=resume,
         dry_run=dry_run,
