@@ -212,7 +212,7 @@ def _figure(width: float, height: float, *, panels: int = 1) -> tuple[Figure, An
 
 def _save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, bbox_inches="tight", metadata={"Software": None})
+    figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
 _ARROWS = {"lower": " ↓", "higher": " ↑", "zero": " →0", "": ""}

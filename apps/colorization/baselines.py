@@ -11,7 +11,7 @@ from apps.colorization.data import CHROMA_SIZE, Photos
 from apps.colorization.rows import SHAPE, Row
 from apps.colorization.truth import Truth
 
-PENALTIES = (1.0, 10.0, 100.0, 1000.0, 10000.0)
+PENALTIES = tuple(10.0**n for n in range(7))
 BATCH = 512
 RESIDUALS = 4000  # pictures that the covariance of a residual is measured on
 
