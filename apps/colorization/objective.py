@@ -34,9 +34,9 @@ class Objective(nn.Module):
     The VAE reads colours into z under the three reconstruction terms and its KL to N(0, I), which
     whitens the posterior; the mixture is fitted by likelihood to samples of that posterior; and
     the energy score asks of whole decoded answers, drawn from the mixture, to be distributed as
-    the truth is. The score is proper, so no term pulls against another. The tower also answers for a
-    guess of its own: a regression has the least noisy gradient, and semantics are learnt fastest
-    from it.
+    the truth is. The score is proper, so no term pulls against another. The tower also answers
+    for a guess of its own: a regression has the least noisy gradient, and semantics are learnt
+    fastest from it.
     """
 
     def __init__(self, model: CVAE, weights: Weights, augment: Augment | None = None) -> None:
