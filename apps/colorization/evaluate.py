@@ -43,7 +43,7 @@ RIVALS = {"divcolor": "divcolor", "cvae": "CVAE prior"}
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is computed; None leaves a training out."""
+    """How much is computed; None leaves a training out. 1 is among the temperatures."""
 
     temperatures: tuple[float, ...] = (1.0, 0.7, 0.5, 0.3)
     resamples: int = 1000

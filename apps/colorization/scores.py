@@ -119,7 +119,7 @@ def delta_e_2000(ab1: Tensor, ab2: Tensor) -> Tensor:
 
     Example:
         >>> delta_e_2000(torch.zeros(2, 1, 1), torch.tensor([[[3.0]], [[4.0]]]))
-        tensor([[4.4866]])
+        tensor([[5.3022]])
     """
     a1, b1 = ab1.unbind(-3)
     a2, b2 = ab2.unbind(-3)
