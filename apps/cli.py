@@ -80,8 +80,11 @@ def _evaluate(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser("evaluate", help="a model beside its baselines, on held-out data")
     p.add_argument("name", choices=DOMAINS)
     p.add_argument("--data", type=Path, required=True, help="folder with the unpacked sets")
-    p.add_argument("--out", type=Path, help="folder for tables and plots")
-    p.add_argument("--cache", type=Path, help="folder for baselines that need training")
+    p.add_argument("--out", type=Path, required=True, help="folder for tables and plots")
+    p.add_argument("--cache", type=Path, required=True, help="folder for trained baselines")
+    p.add_argument(
+        "--no-training", action="store_true", help="only the baselines that the cache holds"
+    )
     p.add_argument("--split", choices=("test", "val"), default="test")
     p.add_argument("--limit", type=int, help="at most so many pictures a set")
     p.add_argument("--model", default=None, help="shipped name or folder of weights")
