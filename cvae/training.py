@@ -181,7 +181,8 @@ def train(
         trainer.restore(checkpoint.load(out)["trainer"])
     steps = trainer.step + 2 if dry_run else schedule.steps
     writes = trainer.rank == 0 and not dry_run
-    bar = tqdm(total=steps, initial=trainer.step, disable=not progress or trainer.rank > 0)
+    quiet = None if progress and trainer.rank == 0 else True
+    bar = tqdm(total=steps, initial=trainer.step, disable=quiet)
     log = _Log(out / "stats.jsonl", trainer) if writes else None
     objective.train()
     for batch in _batches(fetch, size, trainer, steps):

@@ -125,9 +125,10 @@ def _deal(group: str) -> str:
 
 def load_photos(photos: Sequence[Photo], *, progress: bool = True) -> Photos:
     """Decode photos through the gate; unreadable and near-grey ones are left out."""
+    quiet = None if progress else True  # None: a bar for a person, none in a log
     with ThreadPoolExecutor() as pool:
         rows = list(
-            tqdm(pool.map(_decode, photos), total=len(photos), disable=not progress, desc="photos")
+            tqdm(pool.map(_decode, photos), total=len(photos), disable=quiet, desc="photos")
         )
     kept = [(row, photo) for row, photo in zip(rows, photos, strict=True) if row is not None]
     if not kept:

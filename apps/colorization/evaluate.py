@@ -213,7 +213,7 @@ def _score(
     tasks = [
         (row, t) for row in rows for t in (setting.plan.temperatures if row.sampled else (None,))
     ]
-    for row, t in tqdm(tasks, desc=name, unit="row", disable=not setting.progress):
+    for row, t in tqdm(tasks, desc=name, unit="row", disable=None if setting.progress else True):
         scores = score_row(row, truth, device=setting.device, temperature=t or 1.0)
         if t == 1.0 and row.name in latents:
             scores["bits"] = latents[row.name].bits

@@ -62,7 +62,8 @@ def load_truth(
 
 def _load(photos: Sequence[Photo], *, name: str, progress: bool) -> Truth:
     with ThreadPoolExecutor() as pool:
-        shown = tqdm(pool.map(_decode, photos), total=len(photos), disable=not progress, desc=name)
+        quiet = None if progress else True
+        shown = tqdm(pool.map(_decode, photos), total=len(photos), disable=quiet, desc=name)
         rows = list(shown)
     kept = [(row, photo.group) for row, photo in zip(rows, photos, strict=True) if row is not None]
     if not kept:
