@@ -73,6 +73,7 @@ def _export(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser("export", help="a run's weights as a folder like those in pretrained/")
     p.add_argument("run_folder", metavar="RUN", type=Path)
     p.add_argument("-o", "--out", type=Path, help="where to (RUN/export)")
+    p.add_argument("--card", type=Path, help="model card, Markdown (the facts of the run)")
     p.set_defaults(run=_run_export)
 
 
@@ -108,7 +109,7 @@ def _run_serve(args: argparse.Namespace) -> None:
 def _run_export(args: argparse.Namespace) -> None:
     from apps.export import export
 
-    print(export(args.run_folder, args.out))
+    print(export(args.run_folder, args.out, card=args.card))
 
 
 def _commands(domain: str) -> ModuleType:

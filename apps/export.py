@@ -9,11 +9,11 @@ from cvae import checkpoint
 from pretrained import store
 
 
-def export(run: Path, out: Path | None = None) -> Path:
+def export(run: Path, out: Path | None = None, *, card: Path | None = None) -> Path:
     """Write the weights of `run` to `out` (default `run/export`), in half precision.
 
-    The model card starts as the facts that the run knows; what only its maker knows (the terms of
-    the data, limits, bias) is left as questions to answer.
+    Without a `card` (a Markdown file) one is begun with the facts that the run knows; what only its
+    maker knows (the terms of the data, limits, bias) is left as questions to answer.
 
     Raises:
         cvae.checkpoint.CheckpointError: there is no run in that folder.
@@ -22,7 +22,8 @@ def export(run: Path, out: Path | None = None) -> Path:
     trainer = state["trainer"]
     config = state["config"] | {"steps": trainer["step"], "batch": trainer["schedule"]["batch"]}
     out = out or run / "export"
-    store.save(out, state=trainer["average"], config=config, card=_card(config), dtype=torch.half)
+    text = card.read_text() if card else _card(config)
+    store.save(out, state=trainer["average"], config=config, card=text, dtype=torch.half)
     return out
 
 

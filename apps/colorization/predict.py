@@ -19,7 +19,8 @@ from mdn.modes import principal_points
 from pretrained import store
 
 MOST = 64  # answers at a time
-POOL = 96  # draws that the distinct answers are condensed from
+POOL = 128  # draws that the distinct answers are condensed from
+CALM = 0.8  # and their temperature, both chosen on val: the wildest draws stand for nobody
 LONGEST = 2 * GREY_SIZE  # longer pictures are squeezed to this on their way into the tower
 CELL = 16  # the tower halves four times
 
@@ -165,7 +166,8 @@ def answers(model: CVAE, grey: Tensor, *, k: int, seed: int) -> tuple[Tensor, Te
     for i in range(len(grey)):
         features = model.condition(grey[i : i + 1])
         generator = torch.Generator(grey.device).manual_seed(_key(seed, k))
-        z = model.prior(features).sample((max(POOL, 4 * k),), generator=generator)
+        prior: Latent = model.prior(features).tempered(CALM)
+        z = prior.sample((max(POOL, 4 * k),), generator=generator)
         pool = torch.cat([model.decode(part, features) for part in z.split(32)], 1)[0].float()
         points, share, _ = principal_points(pool.flatten(1), k, generator=generator)
         pictures.append(points.unflatten(1, pool.shape[1:]))

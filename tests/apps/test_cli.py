@@ -137,7 +137,12 @@ def test_train_resume_export_colorize(tmp_path: Path, monkeypatch: pytest.Monkey
     assert checkpoint.load(run)["trainer"]["step"] == 3
     steps = [json.loads(x)["step"] for x in (run / "stats.jsonl").read_text().splitlines()]
     assert steps == [1, 2, 3]
+    card = tmp_path / "card.md"
+    card.write_text("# mine\n")
+    assert cli.main(["export", str(run), "--card", str(card)]) == 0
+    assert (run / "export/README.md").read_text() == "# mine\n"
     assert cli.main(["export", str(run)]) == 0
+    assert "2 examples" in (run / "export/README.md").read_text()
     source = photo(tmp_path / "a.png")
     args = ["colorize", str(source), "-o", str(tmp_path / "out"), "-k", "2"]
     assert cli.main([*args, "--model", str(run / "export")]) == 0
