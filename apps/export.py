@@ -12,8 +12,8 @@ from pretrained import store
 def export(run: Path, out: Path | None = None, *, card: Path | None = None) -> Path:
     """Write the weights of `run` to `out` (default `run/export`), in half precision.
 
-    Without a `card` (a Markdown file) one is begun with the facts that the run knows; what only its
-    maker knows (the terms of the data, limits, bias) is left as questions to answer.
+    Without a `card` (a Markdown file) one is begun with the facts that the run knows; what only
+    its maker knows (the terms of the data, limits, bias) is left as questions to answer.
 
     Raises:
         cvae.checkpoint.CheckpointError: there is no run in that folder.
