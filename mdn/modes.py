@@ -128,6 +128,32 @@ def principal_points(
     return points[order] + centre, shares / shares.sum(), order.argsort()[labels]
 
 
+def central(samples: Tensor, share: float) -> Tensor:
+    """The samples that lie most among the others, to be kept when the rest is trimmed away.
+
+    A mixture's rare wide component throws single draws far out, and each would take one of the k
+    points for itself alone; hence trimmed k-means (García-Escudero et al., 2008).
+
+    Args:
+        samples: (N, D).
+        share: how much to keep, in (0, 1].
+
+    Returns:
+        Row numbers `(n,)` in increasing order, n = N times `share`, rounded: those of least mean
+        distance to all samples.
+
+    >>> central(torch.tensor([[0.0], [9.0], [0.1], [-0.1]]), 0.75)
+    tensor([0, 2, 3])
+    """
+    if samples.dim() != 2 or not 0 < share <= 1:
+        raise ValueError(
+            f"got samples {tuple(samples.shape)} and share {share}; expected (N, D) and in (0, 1]"
+        )
+    distance = torch.cdist(samples, samples).mean(1)
+    kept = max(1, round(share * len(samples)))
+    return distance.topk(kept, largest=False).indices.sort().values
+
+
 def _checked(samples: Tensor, k: int, weights: Tensor | None) -> tuple[Tensor, Tensor]:
     if samples.dim() != 2:
         raise ValueError(f"got samples of shape {tuple(samples.shape)}; expected (N, D)")

@@ -15,12 +15,13 @@ from apps.colorization.gamut import to_rgb
 from apps.colorization.model import rebuild
 from apps.colorization.upsample import colour
 from cvae.model import CVAE, Latent
-from mdn.modes import principal_points
+from mdn.modes import central, principal_points
 from pretrained import store
 
 MOST = 64  # answers at a time
 POOL = 128  # draws that the distinct answers are condensed from
-CALM = 0.8  # and their temperature, both chosen on val: the wildest draws stand for nobody
+CALM = 0.8  # their temperature, chosen on val
+SENSIBLE = 0.9  # the share of them kept: the wildest stand for nobody
 LONGEST = 2 * GREY_SIZE  # longer pictures are squeezed to this on their way into the tower
 CELL = 16  # the tower halves four times
 
@@ -160,7 +161,8 @@ def answers(model: CVAE, grey: Tensor, *, k: int, seed: int) -> tuple[Tensor, Te
 
     The principal points of the predictive distribution (Flury, 1990): many draws are condensed
     into the k that are nearest to them all. They differ where the draws disagree as wholes and are
-    calm where the draws merely flicker. A point's probability is the share of draws it stands for.
+    calm where the draws merely flicker; the few wildest draws are left out first. A point's
+    probability is the share of draws it stands for.
     """
     pictures, shares = [], []
     for i in range(len(grey)):
@@ -169,6 +171,7 @@ def answers(model: CVAE, grey: Tensor, *, k: int, seed: int) -> tuple[Tensor, Te
         prior: Latent = model.prior(features).tempered(CALM)
         z = prior.sample((max(POOL, 4 * k),), generator=generator)
         pool = torch.cat([model.decode(part, features) for part in z.split(32)], 1)[0].float()
+        pool = pool[central(pool.flatten(1), SENSIBLE)]
         points, share, _ = principal_points(pool.flatten(1), k, generator=generator)
         pictures.append(points.unflatten(1, pool.shape[1:]))
         shares.append(share / share.sum())

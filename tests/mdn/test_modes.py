@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mdn.mixture import GaussianMixture
-from mdn.modes import mixture_modes, principal_points
+from mdn.modes import central, mixture_modes, principal_points
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -197,3 +197,15 @@ def test_wrong_arguments_are_named() -> None:
     for weights in (torch.ones(2), torch.zeros(3), torch.tensor([1.0, -1.0, 1.0])):
         with pytest.raises(ValueError, match="weights"):
             principal_points(samples, 2, weights=weights)
+
+
+def test_central_leaves_out_what_lies_apart() -> None:
+    generator = torch.Generator().manual_seed(0)
+    samples = torch.randn(100, 3, generator=generator)
+    samples[[7, 42]] += 50
+    kept = central(samples, 0.9)
+    assert len(kept) == 90 and (kept.diff() > 0).all()
+    assert not set(kept.tolist()) & {7, 42}
+    assert torch.equal(central(samples, 1.0), torch.arange(100))
+    with pytest.raises(ValueError, match="share 0"):
+        central(samples, 0)
