@@ -73,6 +73,7 @@ def tab(url: str, request: pytest.FixtureRequest) -> Iterator[Any]:
         browser = run.chromium.launch(executable_path=BROWSER, args=ALONE)
         window = browser.new_page(viewport={"width": width, "height": height})
         window.set_default_timeout(60_000)
+        playwright.expect.set_options(timeout=60_000)  # its own 5 s are short on a busy machine
         abroad: list[str] = []
 
         def fetch(route: Any) -> None:
@@ -103,7 +104,7 @@ def test_from_upload_to_download(tab: Any, tmp_path: Path) -> None:
     expect(tab.locator("img[src*='street']").first).to_be_visible()
     tab.get_by_role("button", name="Colorize", exact=True).click()
 
-    expect(answers).to_have_count(8, timeout=60_000)
+    expect(answers).to_have_count(8)
     expect(download).to_have_text("Download no. 1")
     expect(tab.get_by_role("button", name="All as ZIP")).to_be_enabled()
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
