@@ -55,6 +55,12 @@ class Photos:
         grey = self.lightness[rows].float()[:, None] / 127.5 - 1
         return grey, self.chroma[rows].float() / 128
 
+    def some_chroma(self, *, seed: int, at_most: int = 3000) -> Tensor:
+        """Chroma of a few thousand photos, `(M, 2, 64, 64)` /128: enough to measure the set by."""
+        generator = torch.Generator().manual_seed(seed)
+        rows = torch.randperm(len(self), generator=generator)[:at_most]
+        return self.tensors(rows)[1]
+
     def select(self, name: str) -> "Photos":
         """The photos of one set."""
         rows = [i for i, p in enumerate(self.photos) if p.set == name]
@@ -139,6 +145,18 @@ def load_photos(photos: Sequence[Photo], *, progress: bool = True) -> Photos:
 
 
 def _decode(photo: Photo) -> tuple[np.ndarray, np.ndarray] | None:
+    planes = read_planes(photo)
+    if planes is None:
+        return None
+    grey, lab = planes
+    return (
+        np.round(grey * 2.55).astype(np.uint8),
+        np.round(lab[..., 1:].transpose(2, 0, 1)).clip(-128, 127).astype(np.int8),
+    )
+
+
+def read_planes(photo: Photo) -> tuple[np.ndarray, np.ndarray] | None:
+    """Centre square as L* `(128, 128)` and Lab `(64, 64, 3)`; None for what teaches no colour."""
     try:
         square = centre_square(images.read(photo.path).pixels)
     except images.ImageError:
@@ -146,11 +164,7 @@ def _decode(photo: Photo) -> tuple[np.ndarray, np.ndarray] | None:
     if colourfulness(square) < NEAR_GREY:
         return None
     grey = to_lab(resize(square, (GREY_SIZE, GREY_SIZE)))[..., 0]
-    chroma = to_lab(resize(square, (CHROMA_SIZE, CHROMA_SIZE)))[..., 1:]
-    return (
-        np.round(grey * 2.55).astype(np.uint8),
-        np.round(chroma.transpose(2, 0, 1)).clip(-128, 127).astype(np.int8),
-    )
+    return grey, to_lab(resize(square, (CHROMA_SIZE, CHROMA_SIZE)))
 
 
 def centre_square(pixels: np.ndarray) -> np.ndarray:

@@ -94,11 +94,9 @@ class DivcolorObjective(nn.Module):
         self.classes = ChromaClasses(size=16)
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))  # training steps so far
 
-    def fit(self, photos: Photos, *, seed: int = 0, at_most: int = 3000) -> None:
+    def fit(self, photos: Photos, *, seed: int = 0) -> None:
         """Measure the training set: shares of colours and principal components."""
-        generator = torch.Generator().manual_seed(seed)
-        rows = torch.randperm(len(photos), generator=generator)[:at_most]
-        chroma = photos.tensors(rows)[1]
+        chroma = photos.some_chroma(seed=seed)
         self.rare.fit(chroma)
         self.principal.fit(chroma)
 

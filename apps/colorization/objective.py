@@ -46,11 +46,9 @@ class Objective(nn.Module):
         self.rare = RareColours()
         self.principal = PrincipalComponents(size=CHROMA_SIZE)
 
-    def fit(self, photos: Photos, *, seed: int = 0, at_most: int = 3000) -> None:
+    def fit(self, photos: Photos, *, seed: int = 0) -> None:
         """Measure the training set: shares of colours and principal components."""
-        generator = torch.Generator().manual_seed(seed)
-        rows = torch.randperm(len(photos), generator=generator)[:at_most]
-        chroma = photos.tensors(rows)[1]
+        chroma = photos.some_chroma(seed=seed)
         self.rare.fit(chroma)
         self.principal.fit(chroma)
 

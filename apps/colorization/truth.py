@@ -12,20 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from apps import images
-from apps.colorization.data import (
-    CHROMA_SIZE,
-    GREY_SIZE,
-    NEAR_GREY,
-    Photo,
-    Photos,
-    centre_square,
-    colourfulness,
-    find_photos,
-    load_photos,
-    resize,
-    to_lab,
-)
+from apps.colorization.data import Photo, Photos, find_photos, load_photos, read_planes
 
 
 @dataclass(frozen=True)
@@ -75,15 +62,12 @@ def _load(photos: Sequence[Photo], *, name: str, progress: bool) -> Truth:
 
 
 def _decode(photo: Photo) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    try:
-        square = centre_square(images.read(photo.path).pixels)
-    except images.ImageError:
+    planes = read_planes(photo)
+    if planes is None:
         return None
-    if colourfulness(square) < NEAR_GREY:
-        return None
-    grey = to_lab(resize(square, (GREY_SIZE, GREY_SIZE)))[..., 0] / 50 - 1
-    lab = to_lab(resize(square, (CHROMA_SIZE, CHROMA_SIZE)))
-    return grey, lab[..., 0], np.ascontiguousarray(lab[..., 1:].transpose(2, 0, 1)) / 128
+    grey, lab = planes
+    chroma = np.ascontiguousarray(lab[..., 1:].transpose(2, 0, 1)) / 128
+    return grey / 50 - 1, lab[..., 0], chroma
 
 
 def cached_photos(data: Path, cache: Path, *, progress: bool = True) -> Photos:
