@@ -1,13 +1,13 @@
 """The rows of the table: ways to colour, all asked in the same manner, all scored in one loop."""
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from apps.colorization import predict
 from apps.colorization.data import CHROMA_SIZE
+from apps.colorization.divcolor import component_answers
 from apps.colorization.scores import KS, primary, score
 from apps.colorization.truth import Truth
 from cvae.model import CVAE
@@ -39,14 +39,18 @@ class Row(ABC):
         """
 
 
-class Samples(Row):
-    """Plain draws of a trained model."""
-
-    sampled = True
+class Trained(Row):
+    """A row that a trained model answers."""
 
     def __init__(self, name: str, model: CVAE) -> None:
         super().__init__(name)
         self.model = model
+
+
+class Samples(Trained):
+    """Plain draws of a trained model."""
+
+    sampled = True
 
     def draw(
         self, grey: Tensor, k: int, *, generator: torch.Generator, temperature: float = 1.0
@@ -57,14 +61,10 @@ class Samples(Row):
         return drawn.float()
 
 
-class Shown(Row):
+class Shown(Trained):
     """The k distinct answers that the product shows by default, with its default seed."""
 
     nested = False
-
-    def __init__(self, name: str, model: CVAE) -> None:
-        super().__init__(name)
-        self.model = model
 
     def draw(
         self, grey: Tensor, k: int, *, generator: torch.Generator, temperature: float = 1.0
@@ -72,22 +72,13 @@ class Shown(Row):
         return predict.answers(self.model, grey, k=k, seed=0)[0].float()
 
 
-class ComponentMeans(Row):
+class ComponentMeans(Trained):
     """The decoded means of a mixture prior, the likeliest component first; as many as it has."""
 
-    def __init__(self, name: str, model: CVAE) -> None:
-        super().__init__(name)
-        self.model = model
-
-    @torch.inference_mode()
     def draw(
         self, grey: Tensor, k: int, *, generator: torch.Generator, temperature: float = 1.0
     ) -> Tensor:
-        features = self.model.condition(grey)
-        prior: Any = self.model.prior(features)
-        order = prior.logits.argsort(dim=-1, descending=True)[:, :k]
-        z = prior.loc.gather(1, order[..., None].expand(-1, -1, prior.loc.shape[-1]))
-        return self.model.decode(z.transpose(0, 1), features).float()
+        return component_answers(self.model, grey, k).float()
 
 
 def score_row(

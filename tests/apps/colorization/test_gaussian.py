@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from apps.colorization.data import Photo, Photos
+from apps.colorization.data import Photos
 from apps.colorization.gaussian_objective import ConditionalElbo
 from apps.colorization.model import Size, build, build_gaussian
 from apps.colorization.recipe import ELBO
@@ -103,23 +103,9 @@ def test_kl_teaches_both_posterior_and_prior(model: CVAE) -> None:
     assert not torch.allclose(found[0][1], found[1][1])
 
 
-def world(n: int = 64) -> Photos:
-    """Dark pictures are blue or green, bright ones red or yellow: two modes for either."""
-    generator = torch.Generator().manual_seed(0)
-    bright = torch.rand(n, generator=generator) < 0.5
-    second = torch.rand(n, generator=generator) < 0.5
-    palette = torch.tensor([[[20, -60], [-50, 40]], [[60, 40], [5, 70]]])
-    ab = palette[bright.long(), second.long()]
-    level = torch.where(bright, 200, 60).to(torch.uint8)
-    lightness = level[:, None, None].expand(n, 128, 128).contiguous()
-    chroma = ab[:, :, None, None].expand(n, 2, 64, 64).to(torch.int8).contiguous()
-    photos = tuple(Photo(Path(str(i)), "world", "train", str(i)) for i in range(n))
-    return Photos(lightness, chroma, photos)
-
-
-def test_it_uses_z_and_grey(tmp_path: Path) -> None:
+def test_it_uses_z_and_grey(world: Photos, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    photos = world()
+    photos = world
     objective = ConditionalElbo(build_gaussian(replace(SIZE, spatial=1)), ELBO)
     objective.fit(photos)
     schedule = Schedule(steps=150, batch=8, learning_rate=2e-3, warmup=10, clip=100, ema=0.9)

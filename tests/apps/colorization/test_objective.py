@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from apps.colorization.data import Photo, Photos
+from apps.colorization.data import Photos
 from apps.colorization.model import Size, build
 from apps.colorization.objective import Objective, Weights, guess_error
 from cvae.metrics import energy_score
@@ -15,25 +15,11 @@ from cvae.training import Schedule, train
 SIZE = Size(width=8, palette=3, spatial=1, components=3, rank=2)
 
 
-def world(n: int = 64) -> Photos:
-    """Dark pictures are blue or green, bright ones red or yellow: two modes for either."""
-    generator = torch.Generator().manual_seed(0)
-    bright = torch.rand(n, generator=generator) < 0.5
-    second = torch.rand(n, generator=generator) < 0.5
-    palette = torch.tensor([[[20, -60], [-50, 40]], [[60, 40], [5, 70]]])
-    ab = palette[bright.long(), second.long()]
-    level = torch.where(bright, 200, 60).to(torch.uint8)
-    lightness = level[:, None, None].expand(n, 128, 128).contiguous()
-    chroma = ab[:, :, None, None].expand(n, 2, 64, 64).to(torch.int8).contiguous()
-    photos = tuple(Photo(Path(str(i)), "world", "train", str(i)) for i in range(n))
-    return Photos(lightness, chroma, photos)
-
-
-def test_weight_zero_leaves_a_term_out() -> None:
+def test_weight_zero_leaves_a_term_out(world: Photos) -> None:
     torch.manual_seed(0)
     weights = Weights(rare=False, components=0, gradient=0, prior=0, guess=0, score=0)
     objective = Objective(build(SIZE), weights)
-    photos = world()
+    photos = world
     objective.fit(photos)
     batch = photos.tensors(slice(0, 4))
     loss, stats = objective(batch, torch.Generator().manual_seed(0))
@@ -56,9 +42,9 @@ def test_reconstruction_is_a_gaussian_in_nats() -> None:
     assert torch.allclose(ours, theirs - constant, rtol=1e-4)
 
 
-def test_it_learns_both_modes_and_listens_to_grey(tmp_path: Path) -> None:
+def test_it_learns_both_modes_and_listens_to_grey(world: Photos, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    photos = world()
+    photos = world
     objective = Objective(build(SIZE), replace(Weights(), answers=3))
     objective.fit(photos)
     schedule = Schedule(steps=150, batch=8, learning_rate=2e-3, warmup=10, clip=100, ema=0.9)
