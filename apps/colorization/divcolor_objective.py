@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from apps.colorization.data import CHROMA_SIZE, Augment, Photos
+from apps.colorization.data import Augment
 from apps.colorization.divcolor import DEVIATION, DivcolorPrior
+from apps.colorization.objective import ColourObjective
 from apps.colorization.terms import (
     BIN,
-    PrincipalComponents,
     RareColours,
     gamut_bins,
     gradient_error,
@@ -67,7 +67,7 @@ class ChromaClasses(nn.Module):
         return self.table[bins[:, 0], bins[:, 1]]
 
 
-class DivcolorObjective(nn.Module):
+class DivcolorObjective(ColourObjective):
     r"""Loss of a batch: of the VAE, of the mixture, and of the features that the mixture reads.
 
     .. math:: \|\sqrt w \odot (C - \hat C)\|_2 + 10^{-3} \|\nabla (C - \hat C)\|_2
@@ -86,27 +86,13 @@ class DivcolorObjective(nn.Module):
     def __init__(
         self, model: CVAE, weights: DivcolorWeights, augment: Augment | None = None
     ) -> None:
-        super().__init__()
-        self.model, self.weights = model, weights
-        self.augment = augment
-        self.rare = InverseShares()
-        self.principal = PrincipalComponents(size=CHROMA_SIZE)
+        super().__init__(model, weights, augment, rare=InverseShares())
         self.classes = ChromaClasses(size=16)
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))  # training steps so far
 
-    def fit(self, photos: Photos, *, seed: int = 0) -> None:
-        """Measure the training set: shares of colours and principal components."""
-        chroma = photos.some_chroma(seed=seed)
-        self.rare.fit(chroma)
-        self.principal.fit(chroma)
-
-    def forward(
-        self, batch: tuple[Tensor, Tensor], generator: torch.Generator
+    def loss(
+        self, grey: Tensor, chroma: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of (lightness, chroma) and what it is made of, means over the batch."""
-        grey, chroma = batch
-        if self.augment is not None:
-            grey, chroma = self.augment(grey, chroma, generator)
         with dropout_from(generator):
             features = self.model.condition(grey)
             posterior = self.model.posterior(chroma, features)

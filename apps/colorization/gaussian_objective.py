@@ -15,13 +15,9 @@ class ConditionalElbo(Objective):
     reconstruction of hundreds of nats keeps the posterior from collapsing.
     """
 
-    def forward(
-        self, batch: tuple[Tensor, Tensor], generator: torch.Generator
+    def loss(
+        self, grey: Tensor, chroma: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of (lightness, chroma) and what it is made of, means over the batch."""
-        grey, chroma = batch
-        if self.augment is not None:
-            grey, chroma = self.augment(grey, chroma, generator)
         features = self.model.condition(grey)
         posterior = self.model.posterior(chroma, features)
         z = posterior.rsample((), generator=generator)

@@ -1,6 +1,8 @@
 """What the colorization model is trained on, in nats a picture and in the units of the score."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,22 +30,13 @@ class Weights:
     answers: int = 2  # drawn a picture for the energy score
 
 
-class Objective(nn.Module):
-    r"""Loss of a batch, $\eta\,(\mathrm{ELBO\ terms} - \log p(z \mid G)) + \mathrm{ES}$.
+class ColourObjective(nn.Module, ABC):
+    """What the objectives of colorization share: a measured training set, augmented batches."""
 
-    The VAE reads colours into z under the three reconstruction terms and its KL to N(0, I), which
-    whitens the posterior; the mixture is fitted by likelihood to samples of that posterior; and
-    the energy score asks of whole decoded answers, drawn from the mixture, to be distributed as
-    the truth is. The score is proper, so no term pulls against another. The tower also answers
-    for a guess of its own: a regression has the least noisy gradient, and semantics are learnt
-    fastest from it.
-    """
-
-    def __init__(self, model: CVAE, weights: Weights, augment: Augment | None = None) -> None:
+    def __init__(self, model: CVAE, weights: Any, augment: Augment | None, *, rare: Any) -> None:
         super().__init__()
-        self.model, self.weights = model, weights
-        self.augment = augment
-        self.rare = RareColours()
+        self.model, self.weights, self.augment = model, weights, augment
+        self.rare = rare
         self.principal = PrincipalComponents(size=CHROMA_SIZE)
 
     def fit(self, photos: Photos, *, seed: int = 0) -> None:
@@ -59,6 +52,32 @@ class Objective(nn.Module):
         grey, chroma = batch
         if self.augment is not None:
             grey, chroma = self.augment(grey, chroma, generator)
+        return self.loss(grey, chroma, generator)
+
+    @abstractmethod
+    def loss(
+        self, grey: Tensor, chroma: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of an augmented batch, and its parts."""
+
+
+class Objective(ColourObjective):
+    r"""Loss of a batch, $\eta\,(\mathrm{ELBO\ terms} - \log p(z \mid G)) + \mathrm{ES}$.
+
+    The VAE reads colours into z under the three reconstruction terms and its KL to N(0, I), which
+    whitens the posterior; the mixture is fitted by likelihood to samples of that posterior; and
+    the energy score asks of whole decoded answers, drawn from the mixture, to be distributed as
+    the truth is. The score is proper, so no term pulls against another. The tower also answers
+    for a guess of its own: a regression has the least noisy gradient, and semantics are learnt
+    fastest from it.
+    """
+
+    def __init__(self, model: CVAE, weights: Weights, augment: Augment | None = None) -> None:
+        super().__init__(model, weights, augment, rare=RareColours())
+
+    def loss(
+        self, grey: Tensor, chroma: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         w, model = self.weights, self.model
         features = model.condition(grey)
         posterior = model.posterior(chroma, features)
