@@ -208,7 +208,7 @@ class Augment:
     stay those of the clean picture.
     """
 
-    def __init__(self, *, crop: float = 0.7, old: float = 0.25) -> None:
+    def __init__(self, *, crop: float = 0.8, old: float = 0.15) -> None:
         self.crop, self.old = crop, old
 
     def __call__(
@@ -221,7 +221,7 @@ class Augment:
             noise = torch.rand(batch, *shape, generator=generator, device=grey.device)
             return low + (high - low) * noise
 
-        scale = uniform(self.crop, 1.1).clamp(max=1.0)  # a quarter keep the whole frame
+        scale = uniform(self.crop, 1.1).clamp(max=1.0)  # a third keep the whole frame
         stretch = uniform(0.9, 1.1).sqrt()  # uploads of any shape are squeezed a little
         size = torch.stack([scale * stretch, scale / stretch], 1).clamp(max=1.0)
         centre = uniform(-1, 1, 2) * (1 - size)
