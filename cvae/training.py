@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cvae import checkpoint
+from cvae.parallel import average_gradients
 
 Batch = Any
 Fetch = Callable[[Tensor], Batch]
@@ -37,6 +38,7 @@ class Schedule:
     batch: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
+    momentum: float = 0.9  # β₁ of Adam; adversaries want less
     warmup: int = 200
     decay: float = 0.3  # share of the steps over which the rate falls
     clip: float = 1.0  # gradient norm
@@ -61,6 +63,9 @@ class Schedule:
 class Trainer:
     """What a run consists of, so that it can be saved and resumed as one.
 
+    An objective with `players()`, names to parameters, is a game: each step every player in turn
+    gets a loss of its own, `(batch, generator, player) -> (loss, stats)`, and moves by it alone.
+
     Args:
         objective: `(batch, generator) -> (loss, stats)` as a module; its `.model` is averaged.
         schedule: see `Schedule`.
@@ -74,37 +79,52 @@ class Trainer:
         self.schedule, self.device = schedule, device
         self.model: nn.Module = objective.model  # type: ignore[assignment]
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(
-            objective.parameters(), lr=0.0, weight_decay=schedule.weight_decay, betas=(0.9, 0.99)
-        )
+        self.optimizers = {
+            player: torch.optim.AdamW(
+                parameters,
+                lr=0.0,
+                weight_decay=schedule.weight_decay,
+                betas=(schedule.momentum, 0.99),
+            )
+            for player, parameters in _players(objective).items()
+        }
         self.step = self.skipped = 0
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
-        ids = [device.index] if device.type == "cuda" else None
-        self.parallel = (
-            nn.parallel.DistributedDataParallel(self.objective, device_ids=ids)
-            if self.world > 1
-            else self.objective
-        )
 
     def update(self, batch: Batch) -> dict[str, Tensor | float]:
         """Take one step; a gradient that is not finite is counted and changes nothing."""
         rate = self.schedule.rate(self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
         generator = self.generator(self.step)
-        with autocast(self.device):
-            loss, stats = self.parallel(batch, generator)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.schedule.clip)
-        if torch.isfinite(norm):
-            self.optimizer.step()
+        stats: dict[str, Tensor | float] = {}
+        sound = True
+        for player, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            game = (player,) if player else ()
+            with autocast(self.device):
+                loss, found = self.objective(batch, generator, *game)
+            norm = self._gradient(loss, optimizer)
+            sound = sound and bool(torch.isfinite(norm))
+            if sound:
+                optimizer.step()
+            prefix = f"{player}_" if player else ""
+            stats |= {f"{prefix}loss": loss, f"{prefix}grad_norm": norm, **found}
+        if sound:
             self._average()
         else:
             self.skipped += 1
         self.step += 1
-        return {"loss": loss, "grad_norm": norm, **stats, "rate": rate}
+        return {**stats, "rate": rate}
+
+    def _gradient(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
+        """The clipped gradient of a loss to what the optimizer moves; its norm before that."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward(inputs=parameters)
+        if self.world > 1:
+            average_gradients(parameters)
+        return nn.utils.clip_grad_norm_(parameters, self.schedule.clip)
 
     def generator(self, step: int) -> torch.Generator:
         """The noise of a step."""
@@ -125,7 +145,7 @@ class Trainer:
         return {
             "objective": self.objective.state_dict(),
             "average": self.average,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": {k: v.state_dict() for k, v in self.optimizers.items()},
             "step": self.step,
             "skipped": self.skipped,
             "schedule": asdict(self.schedule),
@@ -136,7 +156,8 @@ class Trainer:
         self.objective.load_state_dict(state["objective"], strict=True)
         for name, value in state["average"].items():
             self.average[name].copy_(value)
-        self.optimizer.load_state_dict(state["optimizer"])
+        for player, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][player])
         self.step, self.skipped = state["step"], state["skipped"]
 
 
@@ -206,6 +227,13 @@ def autocast(device: torch.device) -> AbstractContextManager:
     if torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return torch.autocast("cpu", torch.bfloat16)
     return nullcontext()
+
+
+def _players(objective: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """Who moves in a step, in order; what plays no game is one player without a name."""
+    if not hasattr(objective, "players"):
+        return {"": list(objective.parameters())}
+    return {name: list(parameters) for name, parameters in objective.players().items()}
 
 
 def rows_of(step: int, *, size: int, batch: int, seed: int) -> Tensor:

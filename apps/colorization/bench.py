@@ -53,7 +53,7 @@ def _training(device: torch.device, recipe: str = "small", steps: int = 10) -> s
     chroma = torch.randn(batch, 2, CHROMA_SIZE, CHROMA_SIZE, device=device) / 10
 
     def bare() -> None:
-        trainer.optimizer.zero_grad(set_to_none=True)
+        objective.zero_grad(set_to_none=True)
         with autocast(device):
             loss, _ = objective((grey, chroma), trainer.generator(0))
         loss.backward()

@@ -35,6 +35,30 @@ class Regression(nn.Module):
         return loss, {"inputs": x.mean()}
 
 
+class Game(nn.Module):
+    """A generator that learns a mean from a critic that is linear, and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.Linear(1, 3, bias=False)
+        self.critic = nn.Linear(3, 1, bias=False)
+        for part in (self.model, self.critic):
+            nn.init.constant_(part.weight, 0.5)
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        return {"critic": [*self.critic.parameters()], "model": [*self.model.parameters()]}
+
+    def forward(
+        self, batch: Any, generator: torch.Generator, player: str
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        x, _ = batch
+        fake = self.model(torch.ones(len(x), 1))
+        with torch.autocast("cpu", enabled=False):
+            edge = self.critic(x).mean() - self.critic(fake).mean()
+            decay = self.critic.weight.square().sum()
+        return (decay - edge, {"edge": edge}) if player == "critic" else (edge, {})
+
+
 def data(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Three columns of numbers and two functions of them."""
     x = torch.randn(SIZE, 3, generator=torch.Generator().manual_seed(1))
