@@ -46,7 +46,7 @@ MILD = Augment(crop=0.9, old=0.0)
 
 RECIPES = {
     # two CPU cores, under two hours
-    "small": Recipe(Size(width=32), Schedule(steps=9000, decay=0.5, clip=100.0)),
+    "small": Recipe(Size(width=32), Schedule(steps=8000, decay=0.5, clip=100.0)),
     # one large GPU, about eight minutes
     "base": Recipe(
         Size(width=96, spatial=8, rank=32), Schedule(steps=12_000, batch=256, clip=100.0)
