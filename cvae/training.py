@@ -231,9 +231,8 @@ def autocast(device: torch.device) -> AbstractContextManager:
 
 def _players(objective: nn.Module) -> dict[str, list[nn.Parameter]]:
     """Who moves in a step, in order; what plays no game is one player without a name."""
-    if not hasattr(objective, "players"):
-        return {"": list(objective.parameters())}
-    return {name: list(parameters) for name, parameters in objective.players().items()}
+    players: Any = getattr(objective, "players", None)
+    return players() if players else {"": list(objective.parameters())}
 
 
 def rows_of(step: int, *, size: int, batch: int, seed: int) -> Tensor:
