@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cvae.distributions import DiagonalNormal
 from cvae.layers import ResidualBlock, downsample, groups_of, upsample
 
 
@@ -97,3 +98,21 @@ class ConvDecoder(nn.Module):
         for block, step in zip(self.blocks, self.steps, strict=True):
             x = step(upsample(block(x)))
         return self.out(F.silu(self.norm(x)))
+
+
+class StandardPrior(nn.Module):
+    """The prior that knows nothing of the condition, N(0, I), for features `(B, ...)`.
+
+    Example:
+        >>> import torch
+        >>> StandardPrior(3)(torch.zeros(2, 5)).mean.shape
+        torch.Size([2, 3])
+    """
+
+    def __init__(self, latent: int) -> None:
+        super().__init__()
+        self.latent = latent
+
+    def forward(self, features: Tensor) -> DiagonalNormal:
+        zeros = features.new_zeros(len(features), self.latent)
+        return DiagonalNormal(zeros, zeros)

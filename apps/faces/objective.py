@@ -1,0 +1,234 @@
+"""What the faces are trained on: one objective; by its weights a VAE, a DCGAN, or all of it."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cvae.adversarial import (
+    Discriminator,
+    Verdict,
+    augment,
+    discriminator_loss,
+    generator_loss,
+    learned_similarity,
+    r1_penalty,
+)
+from cvae.likelihoods import gaussian
+from cvae.model import CVAE
+from cvae.networks import mlp
+
+Stats = dict[str, Tensor]
+# faces and labels to encode, and faces and labels that critics may see
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each term counts; a term of weight 0 is not computed (so it can be ablated)."""
+
+    pixels: float = 1.0  # nats of a Gaussian around the pixels
+    features: float = 0.3  # nats of a Gaussian around the discriminator's features
+    kl: float = 1.0
+    nats: float = 0.002  # all of the above, against the game
+    adversarial: float = 1.0
+    attributes: float = 1.0  # of resampled requests, nats an attribute
+    information: float = 0.1  # of what z tells about attributes, nats an attribute
+    r1: float = 1.0
+    r1_every: int = 8  # steps between two penalties, each then that much heavier
+    augmented: float = 0.5
+    open: float = 0.2  # share of attributes left open, and of requests left open as a whole
+    toggles: float = 0.5  # share of resampled requests with one attribute turned round
+
+
+class FaceObjective(nn.Module):
+    r"""VAE/GAN with requests (Larsen et al., 2016, Algorithm 1; Odena et al., 2017).
+
+    The model minimises
+
+    $\eta\,(-\log p(x|z,y) - \log p(D_l(x)|z,y) + \mathrm{KL}) - \log D(G(z', y'))
+    - \log p_D(y'|G(z', y'))$,
+
+    x and y from the data, z' from the prior, y' labels of other faces, some with one turned
+    round, so that a toggle is obeyed also where the data never show it. The game is played on
+    samples of the prior alone: no gradient of it reaches the encoder, and what people will see is
+    what is judged. A reader that predicts y from z is trained beside the discriminator; the
+    encoder is to leave it at the base rates.
+
+    Without a term that needs one there is no discriminator, and no game.
+
+    Args:
+        judge: a trained discriminator to measure likeness by, then held still (no game).
+    """
+
+    def __init__(
+        self,
+        model: CVAE,
+        weights: Weights,
+        *,
+        attributes: int,
+        latent: int,
+        widths: tuple[int, ...] = (32, 64, 128),
+        judge: Discriminator | None = None,
+    ) -> None:
+        super().__init__()
+        self.model, self.weights = model, weights
+        self.attributes, self.latent = attributes, latent
+        self.plays = bool(weights.adversarial or weights.attributes)
+        self.discriminator = judge
+        if judge is not None:
+            judge.requires_grad_(False)
+        elif self.plays or weights.features:
+            self.discriminator = Discriminator(
+                channels=3, size=64, conditions=attributes, widths=widths
+            )
+        self.reader = mlp([latent, 256, attributes]) if weights.information else None
+        self.register_buffer("clock", torch.zeros((), dtype=torch.long))
+        if weights.features and judge is None and not self.plays:
+            raise ValueError("got features of a discriminator that nobody trains: pass a judge")
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """Critics first: the model then answers to what they have just learnt."""
+        critics: list[nn.Parameter] = []
+        if self.plays and self.discriminator is not None:
+            critics += self.discriminator.parameters()
+        if self.reader is not None:
+            critics += self.reader.parameters()
+        game = {"critic": critics} if critics else {}
+        return game | {"model": list(self.model.parameters())}
+
+    def forward(
+        self, batch: Batch, generator: torch.Generator, player: str
+    ) -> tuple[Tensor, Stats]:
+        """Loss of one player on (x, y, x for critics, y for critics), and its parts."""
+        if player == "critic":
+            return self.criticise(batch, generator)
+        return self.answer(batch, generator)
+
+    # What the model is told
+
+    def answer(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Stats]:
+        w = self.weights
+        x, y, _, _ = batch
+        terms: Stats = {}
+        if w.pixels or w.features:
+            terms = self.reconstruct(x, y, generator)
+            loss = w.nats * torch.stack([terms[name] for name in terms if name != "told"]).sum()
+            if "told" in terms:
+                loss = loss + w.information * terms["told"]
+        else:
+            loss = x.new_zeros(())
+        if self.plays:
+            played = self.play(y, generator)
+            loss = loss + w.adversarial * played["fooled"] + w.attributes * played["obeyed"]
+            terms |= played
+        self.clock += 1
+        return loss, {name: term.detach() for name, term in terms.items()}
+
+    def reconstruct(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Stats:
+        """The variational terms, nats a picture each but `told`, which is nats an attribute."""
+        w, model = self.weights, self.model
+        context = model.condition(self.leave_open(y, generator))
+        posterior = model.posterior(x, context)
+        z = posterior.rsample((), generator=generator)
+        painted = model.decode(z[None], context)[:, 0]
+        terms = {"kl": w.kl * posterior.kl_standard().sum(-1).mean()}
+        if w.pixels:
+            terms["pixels"] = -w.pixels * gaussian(painted, x).mean()
+        if w.features and self.discriminator is not None:
+            blank = torch.zeros_like(y)
+            with torch.no_grad():
+                seen = self.discriminator(x, blank).features
+            meant = self.discriminator(painted, blank).features
+            terms["features"] = w.features * learned_similarity(seen, meant).mean()
+        if self.reader is not None:
+            rates = (y > 0).float().mean(0).expand_as(y)
+            terms["told"] = F.binary_cross_entropy_with_logits(self.reader(z), rates)
+        return terms
+
+    def play(self, y: Tensor, generator: torch.Generator) -> Stats:
+        """How little samples of the prior fool the discriminator, and how little they obey."""
+        wanted = self.resample(y, generator)
+        verdict = self.judge(self.imagine(wanted, generator), wanted, generator)
+        return {
+            "fooled": generator_loss(verdict.logit),
+            "obeyed": attribute_loss(verdict.condition, wanted),
+        }
+
+    # What the critics are told
+
+    def criticise(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Stats]:
+        x, y, real, labels = batch
+        terms: Stats = {}
+        loss = x.new_zeros(())
+        if self.plays:
+            terms = self.judge_both(real, labels, y, generator)
+            loss = torch.stack(list(terms.values())).sum()
+        if self.reader is not None:
+            with torch.no_grad():
+                context = self.model.condition(self.leave_open(y, generator))
+                z = self.model.posterior(x, context).sample((), generator=generator)
+            terms["read"] = F.binary_cross_entropy_with_logits(self.reader(z), (y > 0).float())
+            loss = loss + terms["read"]
+        return loss, {name: term.detach() for name, term in terms.items()}
+
+    def judge_both(
+        self, real: Tensor, labels: Tensor, others: Tensor, generator: torch.Generator
+    ) -> Stats:
+        w = self.weights
+        wanted = self.resample(others, generator)
+        with torch.no_grad():
+            fake = self.imagine(wanted, generator)
+        penalised = bool(w.r1) and int(self.clock) % w.r1_every == 0
+        real = real.requires_grad_(penalised)
+        stated = self.leave_open(labels, generator)
+        verdict = self.judge(real, stated, generator)
+        unreal = self.judge(fake, wanted, generator)
+        terms = {
+            "judged": discriminator_loss(verdict.logit, unreal.logit),
+            "recognised": attribute_loss(verdict.condition, labels),
+        }
+        if penalised:
+            terms["r1"] = w.r1 * w.r1_every * r1_penalty(verdict.logit, real)
+        return terms
+
+    # Requests and faces
+
+    def imagine(self, wanted: Tensor, generator: torch.Generator) -> Tensor:
+        """One face a request, from the prior."""
+        context = self.model.condition(wanted)
+        z = self.model.prior(context).sample((1,), generator=generator)
+        return self.model.decode(z, context)[:, 0]
+
+    def judge(self, x: Tensor, wanted: Tensor, generator: torch.Generator) -> Verdict:
+        if self.discriminator is None:
+            raise ValueError("got no discriminator, expected one: this objective plays no game")
+        return self.discriminator(augment(x, generator, strength=self.weights.augmented), wanted)
+
+    def leave_open(self, y: Tensor, generator: torch.Generator) -> Tensor:
+        """Labels `(B, A)` with some put to 0, as requests will be; some say nothing at all."""
+        kept = torch.rand(y.shape, generator=generator, device=y.device) >= self.weights.open
+        spoken = torch.rand((len(y), 1), generator=generator, device=y.device)
+        return y * kept * (spoken >= self.weights.open)
+
+    def resample(self, y: Tensor, generator: torch.Generator) -> Tensor:
+        """Requests for the game: other faces' labels, in part open, some with one turned round."""
+        y = self.leave_open(y.roll(1, 0), generator)
+        which = torch.randint(y.shape[1], (len(y),), generator=generator, device=y.device)
+        turned = torch.rand(len(y), generator=generator, device=y.device) < self.weights.toggles
+        sign = torch.randint(2, (len(y),), generator=generator, device=y.device) * 2.0 - 1
+        rows = torch.arange(len(y), device=y.device)
+        return y.index_put((rows, which), torch.where(turned, sign, y[rows, which]))
+
+
+def attribute_loss(logits: Tensor, y: Tensor) -> Tensor:
+    """Mean cross-entropy, nats an attribute, over what `y` `(B, A)` states (0 states nothing).
+
+    Example:
+        >>> attribute_loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
+        tensor(0.6931)
+    """
+    loss = F.softplus(-logits.float() * y)
+    stated = y != 0
+    return (loss * stated).sum() / stated.sum().clamp(min=1)
