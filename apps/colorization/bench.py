@@ -12,8 +12,9 @@ from torch import Tensor
 from apps.colorization.data import CHROMA_SIZE, GREY_SIZE
 from apps.colorization.model import build
 from apps.colorization.objective import Objective
-from apps.colorization.predict import Colorizer, pick_device
+from apps.colorization.predict import Colorizer
 from apps.colorization.recipe import RECIPES
+from apps.runtime import pick_device
 from cvae.training import Schedule, Trainer, autocast
 
 SIZES = {"0.25 megapixels": (500, 500), "1 megapixel": (1000, 1000), "12 megapixels": (3000, 4000)}

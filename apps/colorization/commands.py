@@ -63,9 +63,9 @@ def colorize(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> None:
     """Train a recipe, alone or under torchrun."""
-    from apps.colorization.predict import pick_device
     from apps.colorization.recipe import RECIPES
     from apps.colorization.train import train_recipe
+    from apps.runtime import pick_device
     from cvae.parallel import process_group
 
     if args.recipe not in RECIPES:
@@ -88,8 +88,8 @@ def train(args: argparse.Namespace) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     """Print and save the table; train the rivals that the cache lacks."""
     from apps.colorization.evaluate import evaluate as run
-    from apps.colorization.predict import pick_device
     from apps.colorization.rivals import plan_of, rivals
+    from apps.runtime import pick_device
 
     device, training = pick_device(args.device), not args.no_training
     run(

@@ -19,7 +19,7 @@ from apps.colorization.baselines import (
 from apps.colorization.data import Photos
 from apps.colorization.latents import Latents, latent_table, measure
 from apps.colorization.model import Size
-from apps.colorization.predict import load, pick_device
+from apps.colorization.predict import load
 from apps.colorization.rows import ComponentMeans, Row, Samples, Shown, score_row
 from apps.colorization.tables import (
     Rival,
@@ -34,6 +34,7 @@ from apps.colorization.tables import (
 )
 from apps.colorization.truth import Truth, cached_photos, load_truth
 from apps.report import Curve, Report, Table, plot_lines
+from apps.runtime import pick_device
 from cvae.model import CVAE
 from cvae.training import Schedule
 

@@ -1,6 +1,5 @@
 """From an uploaded photo to k coloured ones of its own size."""
 
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from apps import images
+from apps import images, runtime
 from apps.colorization.data import GREY_SIZE, resize, to_lab
 from apps.colorization.gamut import to_rgb
 from apps.colorization.model import rebuild
 from apps.colorization.upsample import colour
 from cvae.model import CVAE, Latent
 from mdn.modes import central, principal_points
-from pretrained import store
 
 MOST = 64  # answers at a time
 POOL = 128  # draws that the distinct answers are condensed from
@@ -54,7 +52,7 @@ class Colorizer:
     """
 
     def __init__(self, model: CVAE, *, device: str = "auto", name: str = "") -> None:
-        self.device = pick_device(device)
+        self.device = runtime.pick_device(device)
         self.model = model.to(self.device).to(memory_format=torch.channels_last).eval()
         self.name = name
 
@@ -93,15 +91,15 @@ class Colorizer:
             apps.images.ImageError: the image cannot be read.
             ValueError: a number out of its range.
         """
-        _check("k", k, 1, MOST)
-        _check("intensity", intensity, 0, 2)
+        runtime.check("k", k, 1, MOST)
+        runtime.check("intensity", intensity, 0, 2)
         picture = images.read(image)
         lightness = to_lightness(picture.pixels)
         grey = to_network(lightness).to(self.device)
         if temperature is None:
             chroma, probabilities = answers(self.model, grey, k=k, seed=seed)
         else:
-            _check("temperature", temperature, 0.01, 2)
+            runtime.check("temperature", temperature, 0.01, 2)
             chroma = draws(self.model, grey, k=k, seed=seed, temperature=temperature)
             probabilities = torch.full((1, k), 1 / k)
         planes = (chroma[0] * (128 * intensity)).permute(0, 2, 3, 1).float().cpu().numpy()
@@ -124,18 +122,7 @@ def load(path_or_name: str | Path) -> CVAE:
     Raises:
         pretrained.store.WeightsError: not there, damaged, or of another domain.
     """
-    weights = store.load(store.resolve(path_or_name))
-    if weights.config.get("domain") != "colorization":
-        domain = weights.config.get("domain")
-        raise store.WeightsError(
-            f"got weights of domain {domain!r} in {path_or_name}, expected 'colorization'"
-        )
-    try:
-        model = rebuild(weights.config)
-    except ValueError as error:
-        raise store.WeightsError(f"got {path_or_name}, which cannot be built: {error}") from error
-    model.load_state_dict({k: v.float() for k, v in weights.state.items()}, strict=True)
-    return model.eval()
+    return runtime.load(path_or_name, domain="colorization", rebuild=rebuild)[0]
 
 
 @torch.inference_mode()
@@ -150,7 +137,7 @@ def draws(model: CVAE, grey: Tensor, *, k: int, seed: int, temperature: float = 
         prior = prior.tempered(temperature)
     painted = []
     for j in range(k):
-        generator = torch.Generator(grey.device).manual_seed(_key(seed, j))
+        generator = torch.Generator(grey.device).manual_seed(runtime.key(seed, j))
         painted.append(model.decode(prior.sample((1,), generator=generator), features))
     return torch.cat(painted, 1)
 
@@ -167,7 +154,7 @@ def answers(model: CVAE, grey: Tensor, *, k: int, seed: int) -> tuple[Tensor, Te
     pictures, shares = [], []
     for i in range(len(grey)):
         features = model.condition(grey[i : i + 1])
-        generator = torch.Generator(grey.device).manual_seed(_key(seed, k))
+        generator = torch.Generator(grey.device).manual_seed(runtime.key(seed, k))
         prior: Latent = model.prior(features).tempered(CALM)
         z = prior.sample((max(POOL, 4 * k),), generator=generator)
         pool = torch.cat([model.decode(part, features) for part in z.split(32)], 1)[0].float()
@@ -199,27 +186,3 @@ def to_network(lightness: np.ndarray) -> Tensor:
     )
     small = resize(lightness, (h, w)).clip(0, 100)
     return torch.from_numpy(small / 50 - 1)[None, None]
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` is the GPU where there is one.
-
-    Raises:
-        ValueError: CUDA is asked for and absent, or the name is unknown.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("got device 'cuda', but there is no CUDA GPU here: pass 'auto' or 'cpu'")
-    if name.partition(":")[0] not in ("cpu", "cuda"):
-        raise ValueError(f"got device {name!r}, expected auto, cpu or cuda")
-    return torch.device(name)
-
-
-def _key(seed: int, j: int) -> int:
-    return zlib.crc32(f"{seed}/{j}".encode()) | (seed & 0x7FFFFFFF) << 32
-
-
-def _check(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"got {name}={value}, expected {low} to {high}")

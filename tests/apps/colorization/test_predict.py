@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from apps.colorization import Colorizer, predict
+from apps.colorization import Colorizer
 from apps.colorization.data import to_lab
 from pretrained.store import WeightsError
 
@@ -109,9 +109,3 @@ def test_weights_of_another_domain_are_refused(tmp_path: Path) -> None:
     store.save(tmp_path / "w", state={"a": torch.zeros(1)}, config={"domain": "x"}, card="")
     with pytest.raises(WeightsError, match="expected 'colorization'"):
         Colorizer.from_pretrained(tmp_path / "w")
-
-
-def test_device_names() -> None:
-    assert predict.pick_device("cpu").type == "cpu"
-    with pytest.raises(ValueError, match="expected auto, cpu or cuda"):
-        predict.pick_device("tpu")
