@@ -1,0 +1,1 @@
+"""A set of attributes becomes several different faces that have them."""
