@@ -157,7 +157,9 @@ def direction(positive: Tensor, negative: Tensor, *, others: Tensor | None = Non
     step = positive.double().mean(0) - negative.double().mean(0)
     if others is not None:
         basis = others.double()
-        step = step - step @ torch.linalg.pinv(basis) @ basis
+        # what is rounding in the precision of the input must not count as one more direction
+        rounding = max(basis.shape) * torch.finfo(others.dtype).eps
+        step = step - step @ torch.linalg.pinv(basis, rtol=rounding) @ basis
     return step.to(positive.dtype)
 
 
