@@ -108,6 +108,19 @@ def test_conditional_frequencies_match_the_population(
     assert np.abs(pairs).max() < noise
 
 
+def test_requests_against_each_other_still_follow_the_law() -> None:
+    """Where the sequential draw alone is far off: a close pair stated apart."""
+    r = np.array([[1.0, 0.9, 0.8], [0.9, 1.0, 0.5], [0.8, 0.5, 1.0]])
+    close = Copula(np.zeros(3), r)
+    stated = torch.tensor([1.0, -1.0, 0.0])
+    drawn = (close.complete(stated, k=K, seed=0)[:, 2] > 0).double().mean().item()
+    corners = [multivariate_normal.cdf(np.zeros(3), cov=r * np.outer(s, s)) for s in _SIGNS]
+    assert abs(drawn - corners[0] / sum(corners)) < NOISE
+
+
+_SIGNS = ([-1, 1, -1], [-1, 1, 1])  # P(+, -, +) and P(+, -, -) as probabilities below zero
+
+
 @pytest.mark.parametrize("stated", [(), (1.0,), (1.0, 0.0, -1.0, 0.0, 1.0)])
 def test_a_row_depends_on_its_number_and_the_seed_alone(
     world: Copula, stated: tuple[float, ...]
