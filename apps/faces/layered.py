@@ -126,8 +126,7 @@ class LayeredDecoder(nn.Module):
         return alpha * face + (1 - alpha) * scene
 
     def layers(self, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Face and scene in [-1, 1], `(B k, 3, 64, 64)`, and logits of the gate, `(B k, 1, ...)`.
-        """
+        """Face and scene in [-1, 1], `(B k, 3, 64, 64)`, and logits of the gate, `(B k, 1, ...)`."""
         f, b = z[:, : self.front_size], z[:, self.front_size :]
         y = self.say(y).repeat_interleave(len(z) // len(y), 0)
         x = self.front(torch.cat([f, y], 1))

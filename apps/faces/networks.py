@@ -70,9 +70,7 @@ class FaceDecoder(nn.Module):
         self.style = mlp([latent + context, style, style])
         self.start = nn.Linear(latent, widths[0] * COARSEST**2)
         self.blocks = nn.ModuleList([ResidualBlock(w, context=style) for w in widths])
-        self.steps = nn.ModuleList(
-            [nn.Conv2d(a, b, 1) for a, b in pairwise(widths)]
-        )
+        self.steps = nn.ModuleList([nn.Conv2d(a, b, 1) for a, b in pairwise(widths)])
         self.norm = nn.GroupNorm(groups_of(width), width)
         self.spread = nn.Conv2d(width, width, 3, padding=1)
         self.out = nn.Conv2d(width // 4, 3, 3, padding=1)
