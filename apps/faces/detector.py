@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from apps.faces.frame import Frame, cut
+from apps.faces.place import Frame, cut
 
 STRIDE = 8  # pixels of the input per place of the map
 SMALLEST, LARGEST = 24.0, 72.0  # sides of frames that one level of the pyramid is trained on
