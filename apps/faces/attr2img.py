@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from apps.faces.attributes import OFFERED
 from cvae.distributions import DiagonalNormal
 from cvae.model import CVAE
 from cvae.networks import StandardPrior
@@ -17,7 +18,7 @@ class Attr2ImgSize:
 
     width: int = 64
     latent: int = 256
-    attributes: int = 30
+    attributes: int = len(OFFERED)
 
 
 class Encoder(nn.Module):

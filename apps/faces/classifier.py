@@ -4,10 +4,10 @@ The judge has another architecture than anything that takes part in training, an
 faces: whoever trains against a network learns what that network likes.
 """
 
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torchvision.models import resnet18
 
+from apps.faces.objective import attribute_loss
 from cvae.networks import ConvEncoder
 
 
@@ -36,7 +36,7 @@ class Evaluator(nn.Module):
         super().__init__()
         self.body = resnet18(weights=None, num_classes=attributes)
         self.last = self.body.fc
-        self.body.fc = nn.Identity()  # type: ignore[assignment]
+        self.body.fc = nn.Identity()
 
     def features(self, x: Tensor) -> Tensor:
         return self.body(x)
@@ -46,7 +46,7 @@ class Evaluator(nn.Module):
 
 
 class ClassifierObjective(nn.Module):
-    """Cross-entropy summed over attributes, each label 0, 1 or (from a machine) between."""
+    """Cross-entropy, nats an attribute, over the labels that are known."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -55,9 +55,8 @@ class ClassifierObjective(nn.Module):
     def forward(
         self, batch: tuple[Tensor, ...], generator: Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of (x, y, ...) with y in [-1, 1], and its parts."""
+        """Loss of (x, y, ...), y `(B, A)` with 1 on, -1 off, 0 not known, and its parts."""
         x, y, *_ = batch
         logits = self.model(x)
-        loss = F.binary_cross_entropy_with_logits(logits.float(), (y + 1) / 2, reduction="none")
-        right = ((logits > 0) == (y > 0)).float().mean()
-        return loss.sum(1).mean(), {"accuracy": right.detach()}
+        right = (logits * y > 0).sum() / (y != 0).sum().clamp(min=1)
+        return attribute_loss(logits, y), {"accuracy": right}

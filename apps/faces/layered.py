@@ -6,6 +6,7 @@ without masks to learn from, a prior over the gate takes their place: the middle
 picture is face, its upper corners are not.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
 from apps.faces.attr2img import Encoder, Painter
+from apps.faces.attributes import OFFERED
 from cvae.distributions import DiagonalNormal
 from cvae.model import CVAE
 from cvae.networks import StandardPrior
@@ -28,7 +30,7 @@ class LayeredSize:
     width: int = 64
     front: int = 192
     back: int = 64
-    attributes: int = 30
+    attributes: int = len(OFFERED)
 
 
 class Layers(Distribution):
@@ -48,7 +50,7 @@ class Layers(Distribution):
         return torch.cat([f, self.behind(self.x, self.y, f).mean], -1)
 
     def rsample(
-        self, sample_shape: tuple[int, ...] = (), *, generator: torch.Generator | None = None
+        self, sample_shape: Sequence[int] = (), *, generator: torch.Generator | None = None
     ) -> Tensor:
         """Draw with a gradient, `sample_shape + (B, D)`."""
         f = self.front.rsample(sample_shape, generator=generator)
@@ -56,7 +58,7 @@ class Layers(Distribution):
         return torch.cat([f, b], -1)
 
     def sample(
-        self, sample_shape: tuple[int, ...] = (), *, generator: torch.Generator | None = None
+        self, sample_shape: Sequence[int] = (), *, generator: torch.Generator | None = None
     ) -> Tensor:
         """Draw without a gradient, `sample_shape + (B, D)`."""
         with torch.no_grad():
@@ -126,7 +128,7 @@ class LayeredDecoder(nn.Module):
         return alpha * face + (1 - alpha) * scene
 
     def layers(self, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Face and scene in [-1, 1], `(B k, 3, 64, 64)`, and logits of the gate, `(B k, 1, ...)`."""
+        """Face and scene in [-1, 1], `(B k, 3, 64, 64)`, and the gate's logits, one channel."""
         f, b = z[:, : self.front_size], z[:, self.front_size :]
         y = self.say(y).repeat_interleave(len(z) // len(y), 0)
         x = self.front(torch.cat([f, y], 1))
@@ -161,6 +163,7 @@ class LayeredObjective(nn.Module):
     def __init__(self, model: CVAE) -> None:
         super().__init__()
         self.model = model
+        self.middle: Tensor
         self.register_buffer("middle", gate_prior(64), persistent=False)
 
     def forward(

@@ -1,12 +1,18 @@
 """Faces as a CVAE: which networks, at which size."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from torch import nn
+
+from apps.faces.attr2img import Attr2ImgSize, build_attr2img
+from apps.faces.attributes import OFFERED
+from apps.faces.classifier import Evaluator, Reader
+from apps.faces.layered import LayeredSize, build_layered
 from apps.faces.networks import FaceDecoder, FaceEncoder, Requests
 from cvae.model import CVAE
 from cvae.networks import StandardPrior
-
-SIDE = 64  # pixels
 
 
 @dataclass(frozen=True)
@@ -15,7 +21,7 @@ class Size:
 
     width: int = 32
     latent: int = 128
-    attributes: int = 30
+    attributes: int = len(OFFERED)
 
 
 def build(size: Size) -> CVAE:
@@ -35,3 +41,56 @@ def build(size: Size) -> CVAE:
         prior=StandardPrior(size.latent),
         generation=FaceDecoder(**parts),
     )
+
+
+@dataclass(frozen=True)
+class ReaderSize:
+    """Of the network that reads uploads."""
+
+    width: int = 32
+    attributes: int = len(OFFERED)
+
+
+@dataclass(frozen=True)
+class EvaluatorSize:
+    """Of the network that judges: it has no dial, so that figures stay comparable."""
+
+    attributes: int = len(OFFERED)
+
+
+def build_reader(size: ReaderSize) -> nn.Module:
+    return Reader(width=size.width, attributes=size.attributes)
+
+
+def build_evaluator(size: EvaluatorSize) -> nn.Module:
+    return Evaluator(attributes=size.attributes)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A design: its sizes, and what builds its networks from one of them."""
+
+    size: Callable[..., Any]
+    build: Callable[[Any], nn.Module]
+
+
+KINDS = {
+    "faces": Kind(Size, build),
+    "attr2img": Kind(Attr2ImgSize, build_attr2img),
+    "layered": Kind(LayeredSize, build_layered),
+    "reader": Kind(ReaderSize, build_reader),
+    "evaluator": Kind(EvaluatorSize, build_evaluator),
+}
+
+
+def rebuild(config: Mapping[str, Any]) -> nn.Module:
+    """The networks of a stored configuration: `model`, a kind, and `size`.
+
+    Raises:
+        ValueError: the kind is unknown.
+    """
+    name = config.get("model")
+    if name not in KINDS:
+        raise ValueError(f"got model {name!r}, expected one of {', '.join(KINDS)}")
+    kind = KINDS[name]
+    return kind.build(kind.size(**config["size"]))

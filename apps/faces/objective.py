@@ -20,7 +20,7 @@ from cvae.model import CVAE
 from cvae.networks import mlp
 
 Stats = dict[str, Tensor]
-# faces and labels to encode, and faces and labels that critics may see
+# x and y to encode, and x and y that critics may see; y is (B, A): 1 on, -1 off, 0 not known
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
@@ -84,6 +84,7 @@ class FaceObjective(nn.Module):
                 channels=3, size=64, conditions=attributes, widths=widths
             )
         self.reader = mlp([latent, 256, attributes]) if weights.information else None
+        self.clock: Tensor
         self.register_buffer("clock", torch.zeros((), dtype=torch.long))
         if weights.features and judge is None and not self.plays:
             raise ValueError("got features of a discriminator that nobody trains: pass a judge")
@@ -143,8 +144,9 @@ class FaceObjective(nn.Module):
             meant = self.discriminator(painted, blank).features
             terms["features"] = w.features * learned_similarity(seen, meant).mean()
         if self.reader is not None:
-            rates = (y > 0).float().mean(0).expand_as(y)
-            terms["told"] = F.binary_cross_entropy_with_logits(self.reader(z), rates)
+            rates = ((y > 0).sum(0) + 1) / ((y != 0).sum(0) + 2)
+            told = F.binary_cross_entropy_with_logits(self.reader(z), rates.expand_as(y))
+            terms["told"] = told
         return terms
 
     def play(self, y: Tensor, generator: torch.Generator) -> Stats:
@@ -169,7 +171,7 @@ class FaceObjective(nn.Module):
             with torch.no_grad():
                 context = self.model.condition(self.leave_open(y, generator))
                 z = self.model.posterior(x, context).sample((), generator=generator)
-            terms["read"] = F.binary_cross_entropy_with_logits(self.reader(z), (y > 0).float())
+            terms["read"] = attribute_loss(self.reader(z), y)
             loss = loss + terms["read"]
         return loss, {name: term.detach() for name, term in terms.items()}
 

@@ -1,0 +1,133 @@
+"""Train a recipe on the labelled faces of a folder."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from apps.faces.attributes import COLUMNS
+from apps.faces.copula import Copula
+from apps.faces.data import Augment, Faces, find_faces, halves, load_faces
+from apps.faces.recipe import RECIPES, Recipe
+from cvae import checkpoint
+from cvae.adversarial import Discriminator
+from cvae.training import Trainer, train
+
+
+def train_recipe(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    *,
+    name: str = "",
+    device: torch.device | None = None,
+    resume: bool = False,
+    dry_run: bool = False,
+    progress: bool = True,
+) -> Trainer:
+    """Train on the train split of every set in `data`; leave the run in `out`.
+
+    A recipe that measures likeness by another's discriminator trains that one first, in `out`.
+    """
+    faces = load_faces(find_faces(data, "train"), progress=progress)
+    judge = None
+    if recipe.judge:
+        first = RECIPES[recipe.judge]
+        judge = discriminator(first, faces, out / recipe.judge, device=device, dry_run=dry_run)
+    return train_on(
+        recipe,
+        faces,
+        out,
+        name=name,
+        judge=judge,
+        device=device,
+        resume=resume,
+        dry_run=dry_run,
+        progress=progress,
+    )
+
+
+def train_on(
+    recipe: Recipe, faces: Faces, out: Path, *, judge: Discriminator | None = None, **options: Any
+) -> Trainer:
+    """Train on faces in memory; `options` are those of `cvae.training.train`, and `name`."""
+    for_judge, for_critics = halves(faces.faces)
+    if recipe.half == "judge":
+        faces, for_critics = faces.take(for_judge), torch.arange(len(for_judge))
+    torch.manual_seed(recipe.schedule.seed)  # of the first weights only
+    objective = Augmented(recipe.objective(judge), recipe.augment)
+    known = faces.labels[:, COLUMNS]
+    stated = (known != 0).all(1)  # the copula wants whole rows
+    copula = Copula.fit((known[stated] > 0).numpy()).to_config() if stated.sum() > 1 else None
+    config: dict[str, Any] = {
+        "domain": "faces",
+        "recipe": options.pop("name", ""),
+        "faces": len(faces),
+        "model": recipe.model,
+        "size": asdict(recipe.size),
+        "weights": asdict(recipe.weights) if recipe.weights else None,
+        "copula": copula,
+    }
+    fetch = Pairs(faces, for_critics)
+    schedule = recipe.schedule
+    return train(
+        objective, fetch, size=len(faces), schedule=schedule, out=out, config=config, **options
+    )
+
+
+def discriminator(
+    recipe: Recipe, faces: Faces, run: Path, *, device: torch.device | None, dry_run: bool = False
+) -> Discriminator:
+    """The discriminator of a game that is played to its end in `run`, from where it stands."""
+    started = (run / checkpoint.NAME).exists()
+    trainer = train_on(
+        recipe, faces, run, device=device, resume=started, dry_run=dry_run, progress=False
+    )
+    objective: Any = trainer.objective
+    return objective.objective.discriminator
+
+
+class Pairs:
+    """Row numbers -> (x, y) to encode and (x, y) that critics may see, as many of each.
+
+    Critics see their own half of the faces only, in the same proportion of sets.
+    """
+
+    def __init__(self, faces: Faces, for_critics: Tensor) -> None:
+        if not len(for_critics):
+            raise ValueError(f"got {len(faces)} faces, expected some in the critics' half")
+        self.faces, self.for_critics = faces, for_critics
+
+    def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        own = self.for_critics[rows % len(self.for_critics)]
+        return (*self._of(rows), *self._of(own))
+
+    def _of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        x, labels = self.faces.tensors(rows)
+        return x, labels[:, COLUMNS]
+
+
+class Augmented(nn.Module):
+    """An objective on changed pictures; what is a game stays one."""
+
+    def __init__(self, objective: nn.Module, augment: Augment) -> None:
+        super().__init__()
+        self.objective, self.augment = objective, augment
+        if hasattr(objective, "players"):
+            self.players = objective.players
+
+    @property
+    def model(self) -> nn.Module:
+        return self.objective.model  # type: ignore[return-value]
+
+    def forward(
+        self,
+        batch: tuple[Tensor, Tensor, Tensor, Tensor],
+        generator: torch.Generator,
+        *player: str,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        x, y, real, labels = batch
+        x, real = self.augment(x, generator), self.augment(real, generator)
+        return self.objective((x, y, real, labels), generator, *player)

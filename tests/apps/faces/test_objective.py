@@ -1,0 +1,139 @@
+"""Who moves by which term, what a request says, and that weights of zero cost nothing."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from apps.faces.attributes import OFFERED
+from apps.faces.model import Size, build
+from apps.faces.objective import FaceObjective, Weights, attribute_loss
+from apps.faces.recipe import FEATURES, GAN, LARSEN, PIXELS
+from cvae.training import Schedule, Trainer
+
+SIZE = Size(width=8, latent=8)
+Batch = tuple[Tensor, ...]
+
+
+def objective(weights: Weights) -> FaceObjective:
+    torch.manual_seed(0)
+    parts = {"attributes": SIZE.attributes, "latent": SIZE.latent}
+    return FaceObjective(build(SIZE), weights, widths=(8, 8, 8), **parts)  # type: ignore[arg-type]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def slopes(task: FaceObjective, batch: Batch, player: str) -> dict[str, bool]:
+    """Which networks a player's loss has a gradient to."""
+    loss, _ = task(batch, generator(), player)
+    task.zero_grad(set_to_none=True)
+    loss.backward()
+    parts = {
+        "recognition": task.model.recognition,
+        "generation": task.model.generation,
+        "discriminator": task.discriminator,
+        "reader": task.reader,
+    }
+    return {
+        name: any(p.grad is not None and bool(p.grad.any()) for p in part.parameters())
+        for name, part in parts.items()
+        if part is not None
+    }
+
+
+def test_each_player_owns_its_networks_and_all_are_owned_once() -> None:
+    task = objective(Weights())
+    players = task.players()
+    assert list(players) == ["critic", "model"]
+    owned = [id(p) for parameters in players.values() for p in parameters]
+    assert sorted(owned) == sorted(id(p) for p in task.parameters())
+
+
+def test_critics_learn_without_a_gradient_to_the_model(batch: Batch) -> None:
+    assert slopes(objective(Weights()), batch, "critic") == {
+        "recognition": False,
+        "generation": False,
+        "discriminator": True,
+        "reader": True,
+    }
+
+
+def test_no_gradient_of_the_game_reaches_the_encoder(batch: Batch) -> None:
+    # without the reconstruction the encoder is not even asked
+    assert slopes(objective(GAN), batch, "model")["recognition"] is False
+    # and with it, a louder game changes nothing for the encoder
+    quiet = replace(Weights(), adversarial=1.0)
+    found = []
+    for weights in (quiet, replace(quiet, adversarial=100.0)):
+        task = objective(weights)
+        loss, _ = task(batch, generator(), "model")
+        loss.backward()
+        found.append([p.grad.clone() for p in task.model.recognition.parameters()])  # type: ignore
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_weights_of_zero_leave_networks_out(batch: Batch) -> None:
+    plain = objective(PIXELS)
+    assert plain.discriminator is None and plain.reader is None
+    assert list(plain.players()) == ["model"]
+    loss, stats = plain(batch, generator(), "model")
+    assert stats.keys() == {"kl", "pixels"}
+    assert torch.isclose(loss, PIXELS.nats * (stats["kl"] + stats["pixels"]))
+    _, stats = objective(LARSEN)(batch, generator(), "model")
+    assert stats.keys() == {"kl", "features", "fooled", "obeyed"}
+
+
+def test_features_need_a_judge_who_then_holds_still(batch: Batch) -> None:
+    with pytest.raises(ValueError, match="pass a judge"):
+        objective(FEATURES)
+    judge = objective(GAN).discriminator
+    parts = {"attributes": SIZE.attributes, "latent": SIZE.latent}
+    task = FaceObjective(build(SIZE), FEATURES, judge=judge, **parts)  # type: ignore[arg-type]
+    assert list(task.players()) == ["model"]
+    before = [p.clone() for p in judge.parameters()]  # type: ignore[union-attr]
+    trainer = Trainer(task, Schedule(steps=2, batch=8, warmup=0), device=torch.device("cpu"))
+    trainer.update(batch)
+    after = task.discriminator.parameters()  # type: ignore[union-attr]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_requests_are_of_other_faces_partly_open_and_sometimes_turned_round() -> None:
+    task = objective(replace(Weights(), open=0.3, toggles=0.5))
+    y = torch.ones(4000, len(OFFERED))
+    y[::2] = -1
+    asked = task.resample(y, generator())
+    other = y.roll(1, 0)
+    assert set(asked.unique().tolist()) == {-1.0, 0.0, 1.0}
+    turned = (asked * other < 0).sum(1)
+    assert turned.max() == 1  # one attribute at most goes against the face
+    assert abs(turned.float().mean() - 0.25) < 0.03  # half are set, to either side alike
+    silent = (asked == 0).all(1).float().mean()  # those that are turned do say one thing
+    assert abs(silent - 0.3 * 0.5) < 0.03
+
+
+def test_attribute_loss_is_cross_entropy_over_what_is_stated() -> None:
+    logits, y = torch.randn(5, 3, generator=generator()), torch.tensor([1.0, -1.0, 0.0])
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits[:, :2], torch.tensor([1.0, 0.0]).expand(5, 2)
+    )
+    assert torch.isclose(attribute_loss(logits, y.expand(5, 3)), expected)
+    assert attribute_loss(logits, torch.zeros(5, 3)) == 0
+
+
+def test_the_penalty_on_slopes_comes_every_few_steps(batch: Batch) -> None:
+    task = objective(replace(Weights(), r1_every=3))
+    seen = []
+    for _ in range(4):
+        _, stats = task(batch, generator(), "critic")
+        seen.append("r1" in stats)
+        task(batch, generator(), "model")
+    assert seen == [True, False, False, True]
+
+
+def test_unknown_labels_teach_the_critics_nothing(batch: Batch) -> None:
+    x, y, real, labels = batch
+    _, known = objective(Weights())((x, y, real, labels * 0), generator(), "critic")
+    assert known["recognised"] == 0
