@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -21,12 +21,12 @@ GREY = 128  # what surrounds a photo
 _MARGIN = 32  # pixels of grey around a level, so that a face may fill the photo
 _ENLARGE = 3.0  # a tiny photo is not blown up by more
 _TYPICAL = math.sqrt(SMALLEST * LARGEST)
-_BELIEVED = 0.6  # share of side or score by which a second look may differ
+_BELIEVED = 0.6  # a second look counts if it overlaps the first by as much
 _LOOK = 96  # pixels a side of the second look
 _FACE = 48  # side of the frame in it
 
 
-class NoFace(ValueError):  # noqa: N818 - it is an answer, and what callers ask for by name
+class NoFace(ValueError):
     """No face where one was expected; the message is one sentence for the person who uploaded."""
 
 
@@ -181,10 +181,10 @@ def find_faces(
     """
     found: list[Found] = []
     for level, scale in _pyramid(pixels):
-        for one in _look(model, level, threshold):
+        for one in _look(model, level[None], threshold)[0]:
             frame = one.frame.shift(-_MARGIN, -_MARGIN).scale(1 / scale)
             found.append(Found(frame, one.score))
-    return suppress([_again(model, pixels, one) for one in suppress(found)[:at_most]])
+    return suppress(_again(model, pixels, suppress(found)[:at_most]))
 
 
 def find_face(model: Detector, pixels: np.ndarray, *, threshold: float = THRESHOLD) -> Found:
@@ -206,11 +206,13 @@ def _score(found: Found) -> float:
     return found.score
 
 
-def _look(model: Detector, pixels: np.ndarray, threshold: float) -> list[Found]:
+def _look(model: Detector, pictures: np.ndarray, threshold: float) -> list[list[Found]]:
+    """What the network sees in each of `(N, H, W, 3)`."""
     device = next(model.parameters()).device
-    batch = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None].to(device)
+    batch = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))).to(device)
     logits, values = model(batch)
-    return decode(logits[0].sigmoid().cpu().numpy(), values[0].cpu().numpy(), threshold=threshold)
+    maps = zip(logits.sigmoid().cpu().numpy(), values.cpu().numpy(), strict=True)
+    return [decode(heat, value, threshold=threshold) for heat, value in maps]
 
 
 def _pyramid(pixels: np.ndarray) -> list[tuple[np.ndarray, float]]:
@@ -232,12 +234,16 @@ def _pyramid(pixels: np.ndarray) -> list[tuple[np.ndarray, float]]:
     return levels
 
 
-def _again(model: Detector, pixels: np.ndarray, found: Found) -> Found:
-    """A second look with the face upright and at the middle of the trained sizes."""
-    wide = Frame(found.frame.x, found.frame.y, found.frame.side * _LOOK / _FACE, found.frame.roll)
+def _again(model: Detector, pixels: np.ndarray, found: list[Found]) -> list[Found]:
+    """A second look at each face, upright and at the middle of the trained sizes."""
+    if not found:
+        return []
+    wide = [replace(f.frame, side=f.frame.side * _LOOK / _FACE) for f in found]
+    seen = _look(model, np.stack([cut(pixels, frame, _LOOK) for frame in wide]), THRESHOLD / 2)
     middle = Frame(_LOOK / 2, _LOOK / 2, _FACE)
-    seen = _look(model, cut(pixels, wide, _LOOK), found.score * _BELIEVED)
-    near = [one for one in seen if overlap(one.frame, middle) > _BELIEVED]
-    if not near:
-        return found
-    return Found(near[0].frame.within(wide, _LOOK), max(near[0].score, found.score))
+    better = []
+    for one, outer, inner in zip(found, wide, seen, strict=True):
+        near = [again for again in inner if overlap(again.frame, middle) > _BELIEVED]
+        frame = near[0].frame.within(outer, _LOOK) if near else one.frame
+        better.append(Found(frame, one.score))
+    return better

@@ -10,8 +10,8 @@ import numpy as np
 
 from apps.faces.frame import SIZE, Crop
 
-# Where the training frame has the eyes and the mouth, in shares of its side: read off the mean dark
-# spots of CelebA's training faces. Left is left in the picture.
+# Where the training frame has the eyes and the mouth, in shares of its side: read off the mean
+# dark spots of CelebA's training faces. Left is left in the picture.
 LEFT_EYE, RIGHT_EYE, MOUTH = (0.382, 0.443), (0.618, 0.443), (0.5, 0.692)
 
 _TILE = 1024  # pixels: what is lifted at once, which bounds memory for huge photos
