@@ -8,8 +8,7 @@ import numpy as np
 from apps import images
 from apps.colorization.data import centre_square, resize
 from apps.colorization.predict import Colorizer
-
-GAP = 4
+from apps.grid import join
 
 
 def sheet(
@@ -23,14 +22,5 @@ def sheet(
     for photo in photos:
         square = resize(centre_square(images.read(photo).pixels), (side, side))
         tiles = [colorizer.grey(square), *colorizer(square, k=k).images]
-        rows.append(_join(tiles, axis=1))
-    return _join(rows, axis=0)
-
-
-def _join(parts: Sequence[np.ndarray], *, axis: int) -> np.ndarray:
-    """Concatenate with a white gap between."""
-    shape = list(parts[0].shape)
-    shape[axis] = GAP
-    gap = np.full(shape, 255, np.uint8)
-    spaced = [piece for part in parts for piece in (part, gap)][:-1]
-    return np.concatenate(spaced, axis)
+        rows.append(join(tiles, axis=1))
+    return join(rows, axis=0)

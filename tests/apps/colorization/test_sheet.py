@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from apps.colorization import Colorizer
-from apps.colorization.sheet import GAP, sheet
+from apps.colorization.sheet import sheet
+from apps.grid import GAP
 
 
 def test_grey_first_then_the_answers(weights: Path, tmp_path: Path) -> None:
