@@ -63,11 +63,10 @@ class Detector(nn.Module):
             _conv(width // 2, width), *(_Mix(width) for _ in range(blocks)), nn.BatchNorm2d(width)
         )
         self.heat, self.values = nn.Conv2d(width, 1, 1), nn.Conv2d(width, 5, 1)
-        nn.init.constant_(self.heat.bias, -4.0)  # faces are rare: start by saying so
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         h = F.relu(self.body(self.stem(pixels.float() / 127.5 - 1)))
-        return self.heat(h).float(), self.values(h).float()
+        return self.heat(h).float() - 4, self.values(h).float()  # faces are rare: start so
 
 
 def _conv(inputs: int, outputs: int) -> nn.Sequential:

@@ -195,15 +195,16 @@ def _paste(
     rng: np.random.Generator,
 ) -> None:
     """Lay a picture on the canvas so that its `frame` comes to `place`; soft ones fade out."""
+    to_frame, to_canvas = (np.vstack((f.matrix(), (0, 0, 1))) for f in (frame, place))
+    matrix = to_canvas @ np.linalg.inv(to_frame)
     factor = place.side / frame.side
     if factor < 1:  # first by area, as warping alone would alias
-        h, w = (max(1, round(side * factor)) for side in source.shape[:2])
-        source, frame = (
-            cv2.resize(source, (w, h), interpolation=cv2.INTER_AREA),
-            frame.scale(factor),
-        )
-    to_frame, to_canvas = (np.vstack((f.matrix(64), (0, 0, 1))) for f in (frame, place))
-    matrix = (to_canvas @ np.linalg.inv(to_frame))[:2]
+        height, width = source.shape[:2]
+        h, w = (max(1, round(side * factor)) for side in (height, width))
+        source = cv2.resize(source, (w, h), interpolation=cv2.INTER_AREA)
+        x, y = width / w, height / h  # rounded sides: not quite the factor
+        matrix = matrix @ [[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]]
+    matrix = matrix[:2]
     h, w = source.shape[:2]
     mask = _oval(h, w, rng) if soft and rng.random() < 0.7 else np.ones((h, w), np.float32)
     size = (SCENE, SCENE)

@@ -28,7 +28,7 @@ class DetectorRecipe:
     faces: int = 8000  # pictures of CelebA in memory
     whole: int = 6000  # pictures of LFW
     schedule: Schedule = Schedule(  # noqa: RUF009 - it is frozen
-        steps=4000, batch=48, learning_rate=2e-3, decay=0.5, clip=10.0, save_every=250
+        steps=3000, batch=48, learning_rate=2e-3, decay=0.5, clip=10.0, save_every=250
     )
 
 
@@ -39,9 +39,9 @@ class DetectorObjective(nn.Module):
     that `encode` spreads around it; both summed and divided by the number of faces.
     """
 
-    def __init__(self, model: Detector, *, place: float = 1.0) -> None:
+    def __init__(self, model: Detector) -> None:
         super().__init__()
-        self.model, self.place = model, place
+        self.model = model
 
     def forward(
         self, batch: tuple[Tensor, Tensor, Tensor, Tensor], generator: torch.Generator
@@ -50,10 +50,7 @@ class DetectorObjective(nn.Module):
         logits, said = self.model(pixels)
         centres = focal(logits, heat)
         frames = ((said - values).abs() * mask).sum() / mask.sum().clamp(min=1)
-        return centres + self.place * frames, {
-            "centres": centres.detach(),
-            "frames": frames.detach(),
-        }
+        return centres + frames, {"centres": centres.detach(), "frames": frames.detach()}
 
 
 def focal(logits: Tensor, heat: Tensor) -> Tensor:
