@@ -16,6 +16,7 @@ from tqdm import tqdm
 from apps import images
 from apps.faces import frame, labels
 from apps.faces.attributes import NAMES
+from apps.faces.place import Frame, cut
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +159,8 @@ def _decode(face: Face) -> np.ndarray | None:
         pixels = images.read(face.path).pixels
     except images.ImageError:
         return None
-    cut = frame.cut(pixels, _crop_of(face, pixels))
-    return np.ascontiguousarray(cut.transpose(2, 0, 1))
+    crop = Frame.from_crop(_crop_of(face, pixels), *pixels.shape[:2])
+    return np.ascontiguousarray(cut(pixels, crop).transpose(2, 0, 1))
 
 
 def _crop_of(face: Face, pixels: np.ndarray) -> frame.Crop:

@@ -127,13 +127,13 @@ def cut(pixels: np.ndarray, frame: Frame, size: int = SIZE) -> np.ndarray:
     factor = int(frame.side / size / _SHRINK)
     if factor > 1:
         pixels, frame = _shrink(pixels, factor), frame.scale(1 / factor)
-    finer = max(1, math.ceil(frame.side / size - 1e-6))  # samples per pixel and direction
-    how = cv2.INTER_CUBIC if frame.side < size else cv2.INTER_LINEAR
+    # samples per pixel and direction: at least three where it shrinks, as fewer blur or alias
+    finer = max(3, math.ceil(frame.side / size - 1e-6)) if frame.side > size else 1
     warped = cv2.warpAffine(
         pixels,
         frame.matrix(size * finer),
         (size * finer, size * finer),
-        flags=how | cv2.WARP_INVERSE_MAP,
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
     return warped if finer == 1 else cv2.resize(warped, (size, size), interpolation=cv2.INTER_AREA)

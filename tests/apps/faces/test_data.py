@@ -9,6 +9,7 @@ import torch
 
 from apps.faces import data, frame
 from apps.faces.attributes import NAMES
+from apps.faces.place import Frame, cut
 
 SMILING = NAMES.index("Smiling")
 
@@ -89,7 +90,8 @@ def test_faces_come_in_the_common_frame(lfw: Path) -> None:
     for face, crop, found in zip(faces, crops, loaded.pixels, strict=True):
         bgr = cv2.imread(str(face.path))
         assert bgr is not None
-        expected = frame.cut(np.ascontiguousarray(bgr[..., ::-1]), crop)
+        pixels = np.ascontiguousarray(bgr[..., ::-1])
+        expected = cut(pixels, Frame.from_crop(crop, *pixels.shape[:2]))
         off = found.permute(1, 2, 0).numpy().astype(int) - expected
         assert np.abs(off).max() <= 4  # two decoders of JPEG
 

@@ -182,10 +182,9 @@ def test_critics_never_see_the_judges_half(world: Faces) -> None:
     assert {r.numpy().tobytes() for r in real} == allowed and labels.shape == (40, A)
 
 
-@pytest.mark.parametrize("name", [n for n, r in RECIPES.items() if r.judge is None])
-def test_every_recipe_builds_and_says_what_it_is(name: str) -> None:
-    if name in ("base", "attr2img-full"):
-        pytest.skip("built like the smaller ones, and large")
+# not the large ones, which are built alike, nor the one that waits for another's discriminator
+@pytest.mark.parametrize("name", sorted(RECIPES.keys() - {"base", "attr2img-full", "vae-dis"}))
+def test_every_recipe_builds_networks_of_a_size_worth_training(name: str) -> None:
     recipe = RECIPES[name]
     objective: Any = recipe.objective()
     assert sum(p.numel() for p in objective.model.parameters()) > 1e5

@@ -70,7 +70,7 @@ class TestCut:
         got = cut(photo, Frame.from_box(20, 10, 84, 74))
         np.testing.assert_array_equal(got, photo[10:74, 20:84])
 
-    @pytest.mark.parametrize("factor", [2, 5, 16, 40])
+    @pytest.mark.parametrize("factor", [3, 5, 16, 40])
     def test_shrinking_averages_blocks(self, factor: int) -> None:
         photo = rough(8 * factor, 8 * factor)
         blocks = photo.reshape(8, factor, 8, factor, 3).mean((1, 3))
