@@ -1,8 +1,9 @@
 """Train the face detector, and say how well it finds faces that it never saw."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from apps.faces.detector import Detector, Found, find_faces, overlap
 from apps.faces.detector_data import Scenes, load_sources
+from apps.faces.model import DetectorSize, rebuild
 from apps.faces.place import LEFT_EYE, RIGHT_EYE, Frame
 from cvae import checkpoint
 from cvae.metrics import Interval, bootstrap
@@ -23,8 +25,7 @@ SCENES = 1 << 19  # how many different ones there are; more than any run takes
 class DetectorRecipe:
     """Sizes and schedule; on two CPU cores about a quarter of an hour."""
 
-    width: int = 64
-    blocks: int = 4
+    size: DetectorSize = DetectorSize()  # noqa: RUF009 - it is frozen
     faces: int = 8000  # pictures of CelebA in memory
     whole: int = 6000  # pictures of LFW
     schedule: Schedule = Schedule(  # noqa: RUF009 - it is frozen
@@ -76,9 +77,8 @@ def train_detector(
     seed = recipe.schedule.seed
     sources = load_sources(data, "train", seed=seed, faces=recipe.faces, whole=recipe.whole)
     torch.manual_seed(seed)  # of the first weights only
-    model = {"width": recipe.width, "blocks": recipe.blocks}
     return train(
-        DetectorObjective(Detector(**model)),
+        DetectorObjective(Detector(**asdict(recipe.size))),
         Scenes(sources, seed=seed),
         size=SCENES,
         schedule=recipe.schedule,
@@ -86,7 +86,8 @@ def train_detector(
         config={
             "domain": "faces",
             "recipe": "detector",
-            "model": model,
+            "model": "detector",
+            "size": asdict(recipe.size),
             "faces": recipe.faces,
             "whole": recipe.whole,
         },
@@ -100,7 +101,7 @@ def train_detector(
 def trained_detector(run: Path) -> Detector:
     """The averaged detector of a run, ready to look."""
     state = checkpoint.load(run)
-    model = Detector(**state["config"]["model"])
+    model: Any = rebuild(state["config"])
     model.load_state_dict(state["trainer"]["average"], strict=True)
     return model.eval()
 

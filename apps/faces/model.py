@@ -9,6 +9,7 @@ from torch import nn
 from apps.faces.attr2img import Attr2ImgSize, build_attr2img
 from apps.faces.attributes import OFFERED
 from apps.faces.classifier import Evaluator, Reader
+from apps.faces.detector import Detector
 from apps.faces.layered import LayeredSize, build_layered
 from apps.faces.networks import FaceDecoder, FaceEncoder, Requests
 from cvae.model import CVAE
@@ -58,12 +59,24 @@ class EvaluatorSize:
     attributes: int = len(OFFERED)
 
 
+@dataclass(frozen=True)
+class DetectorSize:
+    """Of the network that finds faces in photos."""
+
+    width: int = 64
+    blocks: int = 4
+
+
 def build_reader(size: ReaderSize) -> nn.Module:
     return Reader(width=size.width, attributes=size.attributes)
 
 
 def build_evaluator(size: EvaluatorSize) -> nn.Module:
     return Evaluator(attributes=size.attributes)
+
+
+def build_detector(size: DetectorSize) -> nn.Module:
+    return Detector(width=size.width, blocks=size.blocks)
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,7 @@ KINDS = {
     "layered": Kind(LayeredSize, build_layered),
     "reader": Kind(ReaderSize, build_reader),
     "evaluator": Kind(EvaluatorSize, build_evaluator),
+    "detector": Kind(DetectorSize, build_detector),
 }
 
 

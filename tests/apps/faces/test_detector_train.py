@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from apps import runtime
+from apps.export import export
 from apps.faces import detector_train
 from apps.faces.detector import Detector, Found, encode
 from apps.faces.detector_train import (
@@ -23,6 +25,7 @@ from apps.faces.detector_train import (
     train_detector,
     trained_detector,
 )
+from apps.faces.model import DetectorSize, rebuild
 from apps.faces.place import Frame
 from cvae import checkpoint
 from cvae.training import Schedule, train
@@ -162,7 +165,7 @@ def toy(folder: Path) -> Path:
 def test_a_run_resumes_exactly_and_loads(tmp_path: Path) -> None:
     data = toy(tmp_path / "data")
     schedule = Schedule(steps=4, batch=2, save_every=2)
-    recipe = DetectorRecipe(width=16, blocks=1, schedule=schedule)
+    recipe = DetectorRecipe(size=DetectorSize(width=16, blocks=1), schedule=schedule)
     half = replace(recipe, schedule=replace(schedule, steps=2))
     # the rate falls at the end of either: only what is drawn must be the same
     train_detector(data, tmp_path / "a", recipe=recipe, progress=False)
@@ -174,6 +177,16 @@ def test_a_run_resumes_exactly_and_loads(tmp_path: Path) -> None:
     assert resumed.step == 4
     model = trained_detector(tmp_path / "a")
     assert not model.training and torch.equal(model.heat.weight, a["heat.weight"])
+
+
+def test_an_exported_detector_loads_as_the_predictor_loads_it(tmp_path: Path) -> None:
+    schedule = Schedule(steps=2, batch=2)
+    recipe = DetectorRecipe(size=DetectorSize(width=16, blocks=1), schedule=schedule)
+    train_detector(toy(tmp_path / "data"), tmp_path / "run", recipe=recipe, progress=False)
+    model, _ = runtime.load(export(tmp_path / "run"), domain="faces", rebuild=rebuild)
+    pixels = torch.zeros(1, 3, 64, 64)
+    expected = trained_detector(tmp_path / "run")(pixels)[0]
+    assert torch.allclose(model(pixels)[0], expected, atol=0.02)  # stored in half precision
 
 
 def test_the_report_has_a_row_for_each_kind(tmp_path: Path) -> None:
