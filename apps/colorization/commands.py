@@ -3,7 +3,6 @@
 import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -65,24 +64,9 @@ def train(args: argparse.Namespace) -> None:
     """Train a recipe, alone or under torchrun."""
     from apps.colorization.recipe import RECIPES
     from apps.colorization.train import train_recipe
-    from apps.runtime import pick_device
-    from cvae.parallel import process_group
+    from apps.training import train as run
 
-    if args.recipe not in RECIPES:
-        raise ValueError(f"got recipe {args.recipe!r}, expected one of {', '.join(RECIPES)}")
-    recipe = RECIPES[args.recipe]
-    if args.steps:
-        recipe = replace(recipe, schedule=replace(recipe.schedule, steps=args.steps))
-    with process_group():
-        train_recipe(
-            recipe,
-            args.data,
-            args.out,
-            name=args.recipe,
-            device=pick_device(args.device),
-            resume=args.resume,
-            dry_run=args.dry_run,
-        )
+    run(args, recipes=RECIPES, train_recipe=train_recipe)
 
 
 def evaluate(args: argparse.Namespace) -> None:

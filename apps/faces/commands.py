@@ -1,7 +1,7 @@
 """The faces commands. Heavy modules are imported only once a command runs."""
 
 import argparse
-from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ def attributes(args: argparse.Namespace) -> None:
 
     maker = FaceMaker.from_pretrained(device=args.device)
     found = maker.read(args.photo, _box(args.box))
-    for name, probability in sorted(found.items(), key=_probability, reverse=True):
+    for name, probability in sorted(found.items(), key=itemgetter(1), reverse=True):
         print(f"{probability:5.0%}  {name}")
 
 
@@ -100,24 +100,9 @@ def train(args: argparse.Namespace) -> None:
     """Train a recipe, alone or under torchrun."""
     from apps.faces.recipe import RECIPES
     from apps.faces.train import train_recipe
-    from apps.runtime import pick_device
-    from cvae.parallel import process_group
+    from apps.training import train as run
 
-    if args.recipe not in RECIPES:
-        raise ValueError(f"got recipe {args.recipe!r}, expected one of {', '.join(RECIPES)}")
-    recipe = RECIPES[args.recipe]
-    if args.steps:
-        recipe = replace(recipe, schedule=replace(recipe.schedule, steps=args.steps))
-    with process_group():
-        train_recipe(
-            recipe,
-            args.data,
-            args.out,
-            name=args.recipe,
-            device=pick_device(args.device),
-            resume=args.resume,
-            dry_run=args.dry_run,
-        )
+    run(args, recipes=RECIPES, train_recipe=train_recipe)
 
 
 def _maker(args: argparse.Namespace) -> Any:
@@ -140,10 +125,6 @@ def _box(text: str | None) -> tuple[float, float, float, float] | None:
     except ValueError:
         raise ValueError(f"got --box {text!r}, expected four numbers: X0,Y0,X1,Y1") from None
     return x0, y0, x1, y1
-
-
-def _probability(item: tuple[str, float]) -> float:
-    return item[1]
 
 
 def _write(
