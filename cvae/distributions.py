@@ -12,7 +12,27 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 
-class DiagonalNormal(Distribution):
+class Reparameterised(Distribution):
+    """A distribution over z with `rsample`, whose plain draws are the same without a gradient."""
+
+    arg_constraints = {}  # noqa: RUF012 -- the base class asks for this attribute
+    support = constraints.real_vector
+
+    def rsample(
+        self, sample_shape: Sequence[int] = (), *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw with a gradient, `sample_shape + batch_shape + (D,)`."""
+        raise NotImplementedError
+
+    def sample(
+        self, sample_shape: Sequence[int] = (), *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw without a gradient, `sample_shape + batch_shape + (D,)`."""
+        with torch.no_grad():
+            return self.rsample(sample_shape, generator=generator)
+
+
+class DiagonalNormal(Reparameterised):
     r"""Gaussian with a diagonal covariance, $N(z; \mu, \mathrm{diag}(e^{v}))$.
 
     The log-variance is held within [-14, 6], so that one bad batch cannot make a divergence
@@ -25,9 +45,6 @@ class DiagonalNormal(Distribution):
         >>> q.log_prob(torch.zeros(2, 3))
         tensor([-2.7568, -2.7568])
     """
-
-    arg_constraints = {}  # noqa: RUF012 -- the base class asks for this attribute
-    support = constraints.real_vector
 
     def __init__(self, mean: Tensor, logvar: Tensor) -> None:
         self.loc = mean.float()
@@ -49,13 +66,6 @@ class DiagonalNormal(Distribution):
         shape = (*sample_shape, *self.loc.shape)
         noise = torch.randn(shape, generator=generator, device=self.loc.device)
         return self.loc + self.scale * noise
-
-    def sample(
-        self, sample_shape: Sequence[int] = (), *, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Draw without a gradient, `sample_shape + (..., D)`."""
-        with torch.no_grad():
-            return self.rsample(sample_shape, generator=generator)
 
     def log_prob(self, value: Tensor) -> Tensor:
         squares = (value - self.loc).square() * torch.exp(-self.logvar)

@@ -4,18 +4,18 @@ The components over the palette are the named modes; the low-rank Gaussian over 
 *where* a picture is ambiguous and which places change colour together.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Distribution, constraints
 
 from apps.colorization.grey import Grey
+from cvae.distributions import Reparameterised
 from cvae.layers import ResidualBlock, start_small
 from mdn.lowrank import LowRankNormal
 from mdn.mixture import GaussianMixture
 from mdn.network import MixtureHead
-
-Shape = torch.Size | list[int] | tuple[int, ...]
 
 
 class Places(nn.Module):
@@ -45,14 +45,11 @@ class Places(nn.Module):
         return LowRankNormal(mean, factor * temperature, (scale * temperature).square())
 
 
-class PaletteAndPlaces(Distribution):
+class PaletteAndPlaces(Reparameterised):
     r"""$p(z | G) = \sum_k \pi_k N(g; \mu_k, \Sigma_k) \; N(s; m(g, G), \Sigma(g, G))$, z = [g, s].
 
     Shapes: batch shape `(B,)`, event shape `(D,)` with D = G + S h w.
     """
-
-    arg_constraints = {}  # noqa: RUF012 -- the base class asks for this attribute
-    support = constraints.real_vector
 
     def __init__(
         self, palette: GaussianMixture, places: Places, grey: Grey, temperature: float = 1.0
@@ -71,23 +68,16 @@ class PaletteAndPlaces(Distribution):
         return self.palette.log_prob(g) + places.log_prob(s)
 
     def rsample(
-        self, sample_shape: Shape = (), *, generator: torch.Generator | None = None
+        self, sample_shape: Sequence[int] = (), *, generator: torch.Generator | None = None
     ) -> Tensor:
         """Draw `sample_shape + (B, D)`, with a gradient to all but the choice of component."""
-        g = self.palette.rsample(sample_shape, generator=generator)
+        g = self.palette.rsample(tuple(sample_shape), generator=generator)
         k = torch.Size(sample_shape).numel()
         rows = g.reshape(k, -1, self.size).transpose(0, 1)  # (B, k, G): answers in a row
         places = self.places(rows.flatten(0, 1), self.grey, self.temperature)
         s = places.rsample((), generator=generator)  # (B k, S h w)
         z = torch.cat([rows, s.unflatten(0, (-1, k))], -1)  # (B, k, D)
         return z.transpose(0, 1).reshape(*sample_shape, *self.batch_shape, -1)
-
-    def sample(
-        self, sample_shape: Shape = (), *, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Draw `sample_shape + (B, D)` without a gradient."""
-        with torch.no_grad():
-            return self.rsample(sample_shape, generator=generator)
 
     def tempered(self, temperature: float) -> "PaletteAndPlaces":
         """The same modes with all noise times `temperature` (> 0)."""

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Distribution, constraints
 
 from apps.faces.attr2img import Encoder, Painter
 from apps.faces.attributes import OFFERED
-from cvae.distributions import DiagonalNormal
+from cvae.distributions import DiagonalNormal, Reparameterised
 from cvae.model import CVAE
 from cvae.networks import StandardPrior
 
@@ -33,11 +32,8 @@ class LayeredSize:
     attributes: int = len(OFFERED)
 
 
-class Layers(Distribution):
+class Layers(Reparameterised):
     """q(z | x, y) = q(f | x, y) q(b | x, y, f), z = [f, b]; `(B, D)`."""
-
-    arg_constraints = {}  # noqa: RUF012 -- the base class asks for this attribute
-    support = constraints.real_vector
 
     def __init__(self, front: DiagonalNormal, behind: "Behind", x: Tensor, y: Tensor) -> None:
         self.front, self.behind, self.x, self.y = front, behind, x, y
@@ -56,13 +52,6 @@ class Layers(Distribution):
         f = self.front.rsample(sample_shape, generator=generator)
         b = self._back(f).rsample((), generator=generator)
         return torch.cat([f, b], -1)
-
-    def sample(
-        self, sample_shape: Sequence[int] = (), *, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Draw without a gradient, `sample_shape + (B, D)`."""
-        with torch.no_grad():
-            return self.rsample(sample_shape, generator=generator)
 
     def log_prob(self, value: Tensor) -> Tensor:
         size = self.front.event_shape[0]
