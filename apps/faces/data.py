@@ -167,8 +167,8 @@ def _crop_of(face: Face, pixels: np.ndarray) -> frame.Crop:
     """Where the common frame lies in a picture; one's own are taken to be in it."""
     if "lfw-deepfunneled" in face.path.parts:
         return frame.LFW
-    if face.set == "celeba" and pixels.shape[:2] == (96, 96):
-        return frame.CELEBA_96
+    if face.set == "celeba":
+        return frame.celeba_crop(*pixels.shape[:2])
     return frame.WHOLE
 
 
