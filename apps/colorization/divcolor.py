@@ -14,6 +14,7 @@ tiled and *multiplied* with the grey map, and a last batch norm under tanh. What
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -203,7 +204,7 @@ class DivcolorMDN(nn.Module):
         self.read = nn.Sequential(
             *(
                 stage(inputs, outputs, stride=stride, bias=False)
-                for inputs, outputs, stride in zip(widths, widths[1:], strides, strict=False)
+                for (inputs, outputs), stride in zip(pairwise(widths), strides, strict=True)
             ),
             nn.Dropout(0.25),
             nn.Flatten(),

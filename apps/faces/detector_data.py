@@ -17,11 +17,10 @@ from torch import Tensor
 
 from apps import images
 from apps.faces.detector import GREY, LARGEST, SMALLEST, STRIDE, encode
-from apps.faces.frame import CELEBA_96, LFW, WHOLE, Crop
+from apps.faces.frame import LFW, Crop, celeba_crop
 from apps.faces.place import Frame
 
 SCENE = 128  # pixels a side
-CELEBA_OLD = 83  # pixels a side of the CelebA pictures that are the training frame themselves
 
 # Folders of photos where people are common: they would teach that faces are none. The numbers are
 # ImageNet's: clothes, sports, instruments that are worn, played or held.
@@ -72,7 +71,7 @@ def load_sources(
     people = set(_PEOPLE.split())
     safe = [path for path in photos if not people & set(path.relative_to(data).parts)]
     return Sources(
-        faces=[(p, _frame(p, WHOLE if len(p) == CELEBA_OLD else CELEBA_96)) for p in celeba],
+        faces=[(p, _frame(p, celeba_crop(*p.shape[:2]))) for p in celeba],
         whole=[(p, _frame(p, LFW)) for p in lfw],
         photos=_read(safe, faces + whole, rng),
     )
@@ -177,9 +176,9 @@ def _scrambled(
     places = [(slice(y - half, y), slice(y, y + half)), (slice(x - half, x), slice(x, x + half))]
     quarters = [(rows, columns) for rows in places[0] for columns in places[1]]
     out = pixels.copy()
-    for here, there in zip(
-        quarters, rng.permutation(4) if half <= min(y, x) else (), strict=False
-    ):
+    if half > min(y, x):  # the frame begins outside the picture
+        return out, frame, soft
+    for here, there in zip(quarters, rng.permutation(4), strict=True):
         taken = pixels[quarters[there]]
         if taken.shape == out[here].shape:
             out[here] = taken

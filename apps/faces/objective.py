@@ -113,13 +113,9 @@ class FaceObjective(nn.Module):
         w = self.weights
         x, y, _, _ = batch
         terms: Stats = {}
+        loss = x.new_zeros(())
         if w.pixels or w.features:
-            terms = self.reconstruct(x, y, generator)
-            loss = w.nats * torch.stack([terms[name] for name in terms if name != "told"]).sum()
-            if "told" in terms:
-                loss = loss + w.information * terms["told"]
-        else:
-            loss = x.new_zeros(())
+            loss, terms = self.reconstruct(x, y, generator)
         if self.plays:
             played = self.play(y, generator)
             loss = loss + w.adversarial * played["fooled"] + w.attributes * played["obeyed"]
@@ -127,8 +123,10 @@ class FaceObjective(nn.Module):
         self.clock += 1
         return loss, {name: term.detach() for name, term in terms.items()}
 
-    def reconstruct(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Stats:
-        """The variational terms, nats a picture each but `told`, which is nats an attribute."""
+    def reconstruct(
+        self, x: Tensor, y: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Stats]:
+        """Loss of the variational terms, nats a picture each, and of what z tells, if weighed."""
         w, model = self.weights, self.model
         context = model.condition(self.leave_open(y, generator))
         posterior = model.posterior(x, context)
@@ -143,11 +141,12 @@ class FaceObjective(nn.Module):
                 seen = self.discriminator(x, blank).features
             meant = self.discriminator(painted, blank).features
             terms["features"] = w.features * learned_similarity(seen, meant).mean()
+        loss = w.nats * torch.stack(list(terms.values())).sum()
         if self.reader is not None:
             rates = ((y > 0).sum(0) + 1) / ((y != 0).sum(0) + 2)
             told = F.binary_cross_entropy_with_logits(self.reader(z), rates.expand_as(y))
-            terms["told"] = told
-        return terms
+            loss, terms["told"] = loss + w.information * told, told
+        return loss, terms
 
     def play(self, y: Tensor, generator: torch.Generator) -> Stats:
         """How little samples of the prior fool the discriminator, and how little they obey."""
