@@ -1,21 +1,19 @@
 """Seconds and memory of colorization on this machine: measured here, asserted nowhere."""
 
-import threading
 import time
-from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from apps.bench import PeakMemory, training_table
 from apps.colorization.data import CHROMA_SIZE, GREY_SIZE
 from apps.colorization.model import build
 from apps.colorization.objective import Objective
 from apps.colorization.predict import Colorizer
 from apps.colorization.recipe import RECIPES
 from apps.runtime import pick_device
-from cvae.training import Schedule, Trainer, autocast
+from cvae.training import Schedule, Trainer
 
 SIZES = {"0.25 megapixels": (500, 500), "1 megapixel": (1000, 1000), "12 megapixels": (3000, 4000)}
 
@@ -44,7 +42,7 @@ def _prediction(device: str, model: str, k: int) -> str:
     return "\n".join(lines)
 
 
-def _training(device: torch.device, recipe: str = "small", steps: int = 10) -> str:
+def _training(device: torch.device, recipe: str = "small") -> str:
     """Images/s of whole steps beside forward and backward alone of the same objective."""
     torch.manual_seed(0)
     objective = Objective(build(RECIPES[recipe].size), RECIPES[recipe].weights)
@@ -52,28 +50,7 @@ def _training(device: torch.device, recipe: str = "small", steps: int = 10) -> s
     trainer = Trainer(objective, Schedule(steps=10**6, batch=batch), device=device)
     grey = torch.rand(batch, 1, GREY_SIZE, GREY_SIZE, device=device) * 2 - 1
     chroma = torch.randn(batch, 2, CHROMA_SIZE, CHROMA_SIZE, device=device) / 10
-
-    def bare() -> None:
-        objective.zero_grad(set_to_none=True)
-        with autocast(device):
-            loss, _ = objective((grey, chroma), trainer.generator(0))
-        loss.backward()
-
-    def whole() -> None:
-        trainer.update((grey, chroma))
-
-    rates = {"forward and backward alone": bare, "whole step": whole}
-    lines = [f"| training, recipe {recipe} | images/s |", "|---|--:|"]
-    for name, step in rates.items():
-        step()
-        start = time.perf_counter()
-        for _ in range(steps):
-            step()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        rate = steps * batch / (time.perf_counter() - start)
-        lines.append(f"| {name} | {rate:.1f} |")
-    return "\n".join(lines)
+    return training_table(trainer, (grey, chroma), name=recipe)
 
 
 def _photo(height: int, width: int) -> np.ndarray:
@@ -83,28 +60,3 @@ def _photo(height: int, width: int) -> np.ndarray:
     smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic")[0, 0]
     grain = torch.rand(height, width, generator=generator) * 0.05
     return ((smooth * 0.9 + grain).clamp(0, 1) * 255).to(torch.uint8).numpy()
-
-
-class PeakMemory:
-    """Watches this process: `peak` is the most bytes it held beyond what it held on entry."""
-
-    def __enter__(self) -> Self:
-        self.peak, self._start = 0, _resident()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.01):
-            self.peak = max(self.peak, _resident() - self._start)
-
-
-def _resident() -> int:
-    """Bytes of memory this process holds now (Linux; elsewhere 0 is reported)."""
-    status = Path("/proc/self/statm")
-    return int(status.read_text().split()[1]) * 4096 if status.exists() else 0
