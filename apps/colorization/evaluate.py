@@ -118,6 +118,7 @@ def evaluate(
         if name not in vals:
             raise ValueError(f"got no val photos of {name}, expected some to choose by")
         _evaluate_set(name, truth, vals[name], train.select(name), setting, report)
+        report.save(out)  # hours of work: what is known so far outlives a crash
     if plan.ablation:
         report.tables += terms.ablation(
             train,
