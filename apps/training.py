@@ -3,9 +3,11 @@
 import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from apps.runtime import pick_device
+from cvae import checkpoint
 from cvae.parallel import process_group
 
 
@@ -32,3 +34,8 @@ def train(
             resume=args.resume,
             dry_run=args.dry_run,
         )
+
+
+def finished(run: Path, steps: int) -> bool:
+    """Whether the run is there and has taken its steps."""
+    return (run / checkpoint.NAME).exists() and checkpoint.load(run)["trainer"]["step"] >= steps

@@ -9,6 +9,7 @@ from apps.colorization.evaluate import RIVALS, Plan
 from apps.colorization.recipe import RECIPES
 from apps.colorization.train import train_recipe
 from apps.export import export
+from apps.training import finished
 from cvae import checkpoint
 
 
@@ -44,8 +45,3 @@ def plan_of(cache: Path, *, training: bool) -> Plan:
     return Plan(
         unet=regression.SCHEDULE if unet else None, ablation=ablation.SCHEDULE if terms else None
     )
-
-
-def finished(run: Path, steps: int) -> bool:
-    """Whether the run is there and has taken its steps."""
-    return (run / checkpoint.NAME).exists() and checkpoint.load(run)["trainer"]["step"] >= steps

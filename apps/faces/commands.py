@@ -105,6 +105,38 @@ def train(args: argparse.Namespace) -> None:
     run(args, recipes=RECIPES, train_recipe=train_recipe)
 
 
+def evaluate(args: argparse.Namespace) -> None:
+    """Print and save the tables; train the judge and the rivals that the cache lacks."""
+    from apps.faces.evaluate import evaluate as run
+    from apps.faces.rivals import JUDGE, rivals
+    from apps.runtime import pick_device
+
+    device, training = pick_device(args.device), not args.no_training
+    others = rivals(args.data, args.cache, device=device, training=training)
+    if JUDGE not in others:
+        raise ValueError(
+            f"got no trained {JUDGE} in {args.cache}, expected one to judge by: "
+            "leave out --no-training once"
+        )
+    run(
+        args.data,
+        out=args.out,
+        judge=others.pop(JUDGE),
+        weights=args.model or "faces",
+        others=others,
+        split=args.split,
+        device=args.device,
+        limit=args.limit,
+    )
+
+
+def bench(args: argparse.Namespace) -> None:
+    """Print seconds and memory."""
+    from apps.faces.bench import bench as run
+
+    run(device=args.device)
+
+
 def _maker(args: argparse.Namespace) -> Any:
     from apps.faces.predict import FaceMaker
 

@@ -1,0 +1,81 @@
+"""Rivals and the judge are trained once, by their recipes, and share one DCGAN."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from apps import runtime
+from apps.faces import rivals, train
+from apps.faces.attr2img import Attr2ImgSize
+from apps.faces.classifier import Evaluator
+from apps.faces.data import Faces
+from apps.faces.layered import LayeredSize
+from apps.faces.model import Size, rebuild
+from apps.faces.recipe import RECIPES
+from cvae import checkpoint
+from cvae.training import Schedule
+
+SIZES = {
+    "faces": Size(width=8, latent=8),
+    "attr2img": Attr2ImgSize(width=4, latent=8),
+    "layered": LayeredSize(width=4, front=6, back=2),
+}
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, world: Faces) -> None:
+    for name in (rivals.JUDGE, *rivals.RIVALS):
+        recipe = RECIPES[name]
+        size = SIZES.get(recipe.model, recipe.size)
+        schedule = Schedule(steps=1, batch=4, warmup=1)
+        monkeypatch.setitem(RECIPES, name, replace(recipe, size=size, schedule=schedule))
+    monkeypatch.setattr(rivals, "find_faces", lambda data, split: [])
+    monkeypatch.setattr(rivals, "load_faces", lambda faces, progress: world)
+
+
+def test_nothing_is_trained_when_that_is_not_wanted(tmp_path: Path) -> None:
+    cpu = torch.device("cpu")
+    assert rivals.rivals(tmp_path / "no data", tmp_path, device=cpu, training=False) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_are_trained_once_and_dcgan_for_two(
+    tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = torch.device("cpu")
+    judges: list[Any] = []
+
+    def spy(*args: Any, judge: Any = None, **options: Any) -> Any:
+        judges.append(judge)
+        return train.train_on(*args, judge=judge, **options)
+
+    monkeypatch.setattr(rivals, "train_on", spy)
+    found = rivals.rivals(tmp_path, tmp_path, device=cpu, training=True, progress=False)
+    assert list(found) == [rivals.JUDGE, *rivals.RIVALS]
+    assert isinstance(
+        runtime.load(found["evaluator"], domain="faces", rebuild=rebuild)[0], Evaluator
+    )
+    assert not (tmp_path / "vae-dis" / "dcgan").exists()
+    (judge,) = (judge for judge in judges if judge is not None)
+    trained = checkpoint.load(tmp_path / "dcgan")["trainer"]["objective"]
+    for name, value in judge.state_dict().items():
+        assert torch.equal(value, trained[f"objective.discriminator.{name}"]), name
+    monkeypatch.setattr(rivals, "train_on", None)  # a second time would fail
+    again = rivals.rivals(tmp_path, tmp_path, device=cpu, training=False)
+    assert again == found
+
+
+def test_what_is_unfinished_is_continued_and_without_training_left_out(
+    tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(rivals, "RIVALS", {"vae": "VAE"})
+    rivals.rivals(tmp_path, tmp_path, device=cpu, training=True, progress=False)
+    longer = replace(RECIPES["vae"], schedule=Schedule(steps=2, batch=4, warmup=1))
+    monkeypatch.setitem(RECIPES, "vae", longer)
+    assert list(rivals.rivals(tmp_path, tmp_path, device=cpu, training=False)) == ["evaluator"]
+    rivals.rivals(tmp_path, tmp_path, device=cpu, training=True, progress=False)
+    assert checkpoint.load(tmp_path / "vae")["trainer"]["step"] == 2
