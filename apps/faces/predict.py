@@ -25,7 +25,7 @@ READER, DETECTOR = "faces-reader", "faces-detector"  # shipped beside the model
 
 Image = str | Path | bytes | np.ndarray | Any
 Asked = Mapping[str, bool | None] | None
-Box = tuple[float, float, float, float] | None
+Box = tuple[float, float, float, float] | Frame | None
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,13 @@ class FaceMaker:
         return MadeFaces(made, [stated(y) for y in wanted], seed)
 
     def progression(
-        self, attribute: str, steps: int = 8, attributes: Asked = None, seed: int = 0, j: int = 0
+        self,
+        attribute: str,
+        steps: int = 8,
+        attributes: Asked = None,
+        seed: int = 0,
+        j: int = 0,
+        temperature: float = 1.0,
     ) -> list[np.ndarray]:
         """One attribute from off to on in equal steps, all else of face j held: `steps` faces.
 
@@ -119,11 +125,12 @@ class FaceMaker:
         networks read requests in.
         """
         runtime.check("steps", steps, 2, 64)
+        runtime.check("temperature", temperature, 0.01, 2)
         asked = dict(attributes or {})
         off = self._requests(request({**asked, attribute: False}), k=j + 1, seed=seed)[j]
         on = _consistent(torch.where(request({attribute: True}) > 0, 1.0, off), {attribute})
         ends = self.model.condition(torch.stack([off, on]).to(self.device))
-        z = self._latent(seed, j, 1.0)
+        z = self._latent(seed, j, temperature)
         shares = torch.linspace(0, 1, steps, device=self.device).tolist()
         return [self._paint(z, torch.lerp(ends[:1], ends[1:], t)) for t in shares]
 
@@ -182,7 +189,12 @@ class FaceMaker:
         return torch.stack([_consistent(y, said) for y in drawn])
 
     def locate(self, pixels: np.ndarray, box: Box = None) -> Frame:
-        """Where the face is: in the box that was drawn, else where it is found."""
+        """Where the face is: in the box that was drawn, else where it is found.
+
+        What comes back may be given as `box` in its turn, so that a face is found once.
+        """
+        if isinstance(box, Frame):
+            return box
         return Frame.from_box(*box) if box else find_face(self._detector, pixels).frame
 
     @cached_property

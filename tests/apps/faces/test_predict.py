@@ -91,6 +91,8 @@ def test_a_progression_goes_from_off_to_on_of_the_same_face(maker: FaceMaker) ->
     assert apart[0] == 0 and apart == sorted(apart) and apart[-1] > 0
     asked = {**maker({"Male": True, "Eyeglasses": False}, k=1, seed=2).requests[0]}
     assert np.array_equal(steps[0], maker(asked, k=1, seed=2).images[0])
+    calm = maker.progression("eyeglasses", 2, {"Male": True}, seed=2, temperature=0.5)
+    assert np.array_equal(calm[0], maker(asked, k=1, seed=2, temperature=0.5).images[0])
 
 
 def test_an_edit_changes_nothing_outside_the_face_and_nothing_if_nothing_is_asked(
@@ -106,6 +108,8 @@ def test_an_edit_changes_nothing_outside_the_face_and_nothing_if_nothing_is_aske
     inside[10:74, 20:84] = True
     assert np.array_equal(edited[~inside], picture[~inside])
     assert not np.array_equal(edited, picture)
+    frame = maker.locate(picture, BOX)  # found once, it may be given again
+    assert np.array_equal(maker.edit(picture, {name: has[name] < 0.5}, frame), edited)
 
 
 def test_completions_keep_every_seen_byte_and_differ(maker: FaceMaker) -> None:

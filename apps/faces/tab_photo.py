@@ -1,0 +1,184 @@
+"""*Your photo*: what its face seems to have, the face with something else, a part filled in."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from apps.faces.tab_parts import canvas, toggles
+from apps.faces.tab_respond import TO_PAINT, Studio, preview, reading, shown
+from apps.faces.tab_wires import HEAVY, LIVE, QUICK, save
+from apps.page import new_seed, own, shrink
+
+NOTE = """
+Drop a photo of a face: see what it seems to have, change that, or have a part filled in.
+<span class="note">Only the face is redrawn; the rest of the photo stays as it is. What is read is
+what photos with such labels look like: no fact about a person, and nobody is recognised. Ask
+before you change someone else's face.</span>
+"""
+HINT = "A click on a name adds it to the face, one on − takes it away."
+FILL = """
+<span class="note">Paint over what is to be filled: sunglasses, a scratch, a hand.</span>
+"""
+
+
+@dataclass(frozen=True)
+class _Photo:
+    photo: gr.Image
+    seems: gr.HTML
+    asked: gr.HTML
+    slider: gr.ImageSlider
+    whole: gr.Button
+    canvas: gr.HTML
+    fill: gr.Button
+    again: gr.Button
+    seed: gr.Number
+    gallery: gr.Gallery
+    filled: gr.ImageSlider
+    one: gr.DownloadButton
+    files: gr.Files
+
+    def fillings(self) -> list[Any]:
+        return [self.gallery, self.filled, self.one, self.files]
+
+
+def section(studio: Studio, file: gr.File) -> None:
+    """Draw it into the surrounding layout."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320):
+            gr.Markdown(NOTE)
+            photo = gr.Image(
+                label="Photo",
+                type="filepath",
+                image_mode=None,
+                format="png",
+                sources=["upload", "clipboard"],
+                height=300,
+                buttons=["fullscreen"],
+                placeholder="### Drop a photo\nor click to choose one",
+            )
+            seems = gr.HTML(elem_classes="seems")
+        with gr.Column(scale=8, min_width=320), gr.Tabs(elem_classes="uses"):
+            with gr.Tab("Change"):
+                change = _change()
+            with gr.Tab("Fill in"):
+                fill = _fill()
+    _connect(_Photo(photo, seems, *change, *fill), studio, file)
+
+
+def _change() -> tuple[Any, ...]:
+    slider = _before_and_after()
+    whole = gr.Button("Download at full size", interactive=False, size="md")
+    asked = toggles(hint=HINT)
+    return asked, slider, whole
+
+
+def _fill() -> tuple[Any, ...]:
+    gr.Markdown(FILL)
+    painted = canvas()
+    with gr.Row(elem_classes="under"):
+        fill = gr.Button("Fill in", variant="primary", size="md", min_width=110)
+        again = gr.Button("Roll again", size="md", min_width=110)
+        seed = gr.Number(0, label="Seed", precision=0, min_width=120, elem_classes="seed")
+    filled = _before_and_after(visible=False)
+    gallery = gr.Gallery(
+        show_label=False,
+        format="png",
+        columns=4,
+        height="auto",
+        object_fit="cover",
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        visible=False,
+        elem_classes="answers",
+    )
+    one = gr.DownloadButton("Download", visible=False, size="md")
+    files = gr.Files(label="Full size", visible="hidden", interactive=False)
+    return painted, fill, again, seed, gallery, filled, one, files
+
+
+def _before_and_after(*, visible: bool = True) -> gr.ImageSlider:
+    return gr.ImageSlider(
+        label="Before and after",
+        type="filepath",
+        image_mode=None,
+        format="png",
+        interactive=False,
+        height=380,
+        max_height=380,
+        buttons=["fullscreen"],
+        visible=visible,
+        elem_classes="viewer",
+    )
+
+
+def _connect(part: _Photo, studio: Studio, file: gr.File) -> None:
+    def arrive(photo: Any, attributes: Any) -> list[Any]:
+        """What the face seems to have, before and after, and the photo to paint over."""
+        if not photo:
+            return [gr.skip()] * 4
+        seen = studio.portrait(photo)
+        seems = f'<span class="note">Seems to have</span> {reading(seen.has)}'
+        to_paint = {"photo": shown(shrink(seen.pixels, TO_PAINT)), "mask": None}
+        ready = gr.Button(interactive=True)
+        return [seems, studio.change(photo, attributes), to_paint, ready]
+
+    def change(photo: Any, attributes: Any) -> tuple[str, str]:
+        """The photo before and after, small enough for the page."""
+        return studio.change(photo, attributes)
+
+    def edit(photo: Any, attributes: Any) -> str:
+        """The photo with its face changed; attributes by name, as true (with) or false."""
+        return studio.changed(photo, attributes)
+
+    def complete(photo: Any, painted: Any, seed: Any) -> list[Any]:
+        """Four ways to fill what the mask hides: previews, before and after, a file, all files."""
+        return studio.fill(photo, painted, seed)
+
+    def choose(files: list[dict[str, Any]] | None, chosen: gr.SelectData) -> list[Any]:
+        """The filling that was clicked beside the photo, and its file to take home."""
+        number = int(chosen.index) + 1
+        found = own((files or [])[number - 1].get("path"), studio.cache)
+        before, after = (found.with_name(preview(i)) for i in (0, number))
+        return [(str(before), str(after)), gr.DownloadButton(_take(number), value=found)]
+
+    shows = [part.seems, part.slider, part.canvas, part.whole]
+    private: dict[str, Any] = {"api_visibility": "private"}
+    cleared = part.photo.input(_clear, outputs=[*shows, *part.fillings()], **QUICK)
+    cleared.then(
+        arrive, [part.photo, part.asked], shows, **HEAVY, **private, show_progress_on=part.slider
+    )
+    part.asked.input(change, [part.photo, part.asked], part.slider, **LIVE, **private)
+    save(part.whole, edit, [part.photo, part.asked], file, api="edit")
+    fill: dict[str, Any] = {
+        "fn": complete,
+        "inputs": [part.photo, part.canvas, part.seed],
+        "outputs": part.fillings(),
+        "show_progress_on": [part.canvas],
+        **HEAVY,
+    }
+    rolled = part.again.click(new_seed, outputs=part.seed, **QUICK)
+    for done in (
+        part.fill.click(**fill, api_name="complete"),
+        rolled.then(**fill, **private),
+    ):
+        done.success(_ready, outputs=part.fillings()[:3], **QUICK)
+    part.gallery.select(choose, part.files, [part.filled, part.one], preprocess=False, **QUICK)
+
+
+def _ready() -> list[Any]:
+    """There are fillings to see now, the first foremost."""
+    first = gr.DownloadButton(_take(1), visible=True)
+    return [gr.Gallery(visible=True, selected_index=0), gr.ImageSlider(visible=True), first]
+
+
+def _clear() -> list[Any]:
+    """Another photo is there, or none: what was shown of the last one goes."""
+    away = [gr.Gallery(None, visible=False), gr.ImageSlider(None, visible=False)]
+    taken = gr.DownloadButton(value=None, visible=False)
+    return [None, None, {}, gr.Button(interactive=False), *away, taken, None]
+
+
+def _take(number: int) -> str:
+    return f"Download no. {number}"
