@@ -22,6 +22,7 @@ INPAINT_RADIUS = 3.0  # in pixels of the working size
 GUIDE_CELL = 8.0  # pixels of a cell where the matte is fitted to colours
 SMOOTH = 1e-4  # ridge of that fit: variance of colour, from 0 to 1, that counts as flat
 STEEP = 4.0  # contrast of the matte
+UNLIKE = np.float32(1e-4)  # weight of a cell of quite another colour
 ALIKE = 0.1  # standard deviation of colours, from 0 to 1, that count as alike
 TEAR = 4.0  # pixels by which neighbours may move apart and still hang together
 HOLE = 4  # pixels across which motion is continued into holes
@@ -123,7 +124,7 @@ def _scene(
     around, known = _extend(np.float32(strength) * displacements * scale, moving)
     margin = min(math.ceil(np.abs(around).max()), max(size) // 8)
     lattice = size[1] + 2 * margin, size[0] + 2 * margin
-    weave = _weave(image, grid, known, scale, lattice, margin)
+    weave = _weave(image, grid, known, _parting(around, grid, scale), scale, lattice, margin)
     sources = np.flatnonzero(np.diff(weave.indptr))
     stacked = np.moveaxis(around, 0, -1).reshape(known.size, -1)  # cells, then x and y by time
     motion = np.ascontiguousarray((weave[sources] @ stacked).T).reshape(2, len(around), -1)
@@ -143,6 +144,7 @@ def _weave(
     image: np.ndarray,
     grid: np.ndarray,
     known: np.ndarray,
+    parting: np.ndarray,
     scale: np.ndarray,
     lattice: tuple[int, int],
     margin: int,
@@ -150,13 +152,13 @@ def _weave(
     """The sparse matrix (lattice, cells) that brings motion from known cells to the lattice.
 
     Joint bilateral upsampling (Kopf et al. 2007): bilinear weights of the four cells around, each
-    times how alike the colours of place and cell are; so motion changes where the picture does.
+    times how alike the colours of place and cell are, as far as the cells part: there motion
+    changes where the picture does, and elsewhere it stays as smooth as it came.
     """
     height, width = lattice
     size = width - 2 * margin, height - 2 * margin
     x, y = grid[0, :, 0], grid[:, 0, 1]
     colours = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    sharp = _spacing(x, y) * float(scale.max()) >= 2
     lower, share = zip(
         *(
             _between(c, (np.arange(-margin, n + margin) + 0.5) / ratio - 0.5)
@@ -166,14 +168,14 @@ def _weave(
     )
     there = np.pad(colours, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
     mean = cv2.resize(colours, known.shape[::-1], interpolation=cv2.INTER_AREA)
+    parts = parting[lower[0][:, None], lower[1][None]]
     cells, weights = [], []
     for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
         row = np.minimum(lower[0] + down, known.shape[0] - 1)[:, None]
         column = np.minimum(lower[1] + right, known.shape[1] - 1)[None]
         weight = np.abs(1 - down - share[0])[:, None] * np.abs(1 - right - share[1])[None]
-        if sharp:
-            apart = np.square(there - mean[row, column]).sum(-1)
-            weight = weight * (np.exp(-apart / (2 * ALIKE**2)) + np.float32(1e-4))
+        apart = np.square(there - mean[row, column]).sum(-1)
+        weight = weight * (1 - parts + parts * (np.exp(-apart / (2 * ALIKE**2)) + UNLIKE))
         cells.append((row * known.shape[1] + column).ravel())
         weights.append((weight * known[row, column]).ravel())
     total = np.sum(weights, 0)
@@ -185,6 +187,20 @@ def _weave(
     )
     matrix.eliminate_zeros()
     return matrix
+
+
+def _parting(displacements: np.ndarray, grid: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """How far the four cells from each one on part, `(h, w)`: 0 hang together, 1 are torn."""
+    apart = np.zeros(grid.shape[:2], np.float32)
+    for axis in (1, 2):
+        if displacements.shape[axis] > 1:
+            between = np.linalg.norm(np.diff(displacements, axis=axis), axis=-1).max(0)
+            room = np.linalg.norm(np.diff(grid * scale, axis=axis - 1), axis=-1)
+            stretch = between / room
+            here = apart[: stretch.shape[0], : stretch.shape[1]]
+            np.maximum(here, stretch, out=here)
+    around = cv2.dilate(apart, np.ones((2, 2), np.uint8), anchor=(0, 0))
+    return np.clip(around - 1, 0, 1)
 
 
 def _between(centres: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -244,7 +260,7 @@ def _matte(image: np.ndarray, moving: np.ndarray, grid: np.ndarray) -> np.ndarra
 
 def _spacing(x: np.ndarray, y: np.ndarray) -> float:
     steps = [np.diff(c).mean() for c in (x, y) if len(c) > 1]
-    return float(np.mean(steps)) if steps else math.inf
+    return float(np.mean(steps)) if steps else 1.0
 
 
 def _affine(guide: np.ndarray, cue: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
@@ -351,14 +367,16 @@ def _plate(
     for inverse, covered in fields:
         vacated |= covered * _read(small, inverse) < 0.99
     vacated &= small > 0
-    near = np.ones(2 * [2 * math.ceil(scene.length.max()) + 1], np.uint8)
+    furthest = min(math.ceil(scene.length.max()), max(scene.size))
+    near = np.ones(2 * [2 * furthest + 1], np.uint8)
     leaving = cv2.dilate(vacated.astype(np.uint8), near) > 0
     leaving &= scene.length > cv2.dilate(scene.length, near) / 4
     hole = ((vacated | leaving) & (small > 0)).astype(np.uint8)
     if not hole.any() or hole.all():
         return image
     shrunk = cv2.resize(image, scene.size, interpolation=cv2.INTER_AREA)
-    patch = cv2.inpaint(shrunk, hole, INPAINT_RADIUS, cv2.INPAINT_TELEA)
+    # Telea's method would add ripples of a few steps even to a plain ground (OpenCV 5.0).
+    patch = cv2.inpaint(shrunk, hole, INPAINT_RADIUS, cv2.INPAINT_NS)
     full = image.shape[1::-1]
     inside = cv2.resize(hole, full, interpolation=cv2.INTER_NEAREST).astype(bool)
     inside &= scene.matte > 0
