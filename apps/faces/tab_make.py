@@ -6,10 +6,10 @@ from typing import Any
 import gradio as gr
 
 from apps.faces.attributes import GROUPS, STRONG, title
-from apps.faces.tab_parts import K, people, toggles, walk
+from apps.faces.tab_parts import people, toggles, walk
 from apps.faces.tab_respond import Studio, shown, side_by_side
 from apps.faces.tab_wires import LIVE, QUICK, save
-from apps.page import new_seed, within
+from apps.page import new_seed
 
 NOTE = """
 Sixteen people who never were. Ask for what they should have: they stay who they are.
@@ -22,6 +22,15 @@ WALK = """
 ### One person, one change
 <span class="note">Choose a face above. Only the attribute below changes, from without to with.
 </span>
+"""
+
+# Which face is chosen, and what its button says; without asking the server, which may be busy.
+CHOSEN = """
+() => {
+  const cells = [...document.querySelectorAll('.people [role=radio]')];
+  const j = cells.findIndex((cell) => cell.ariaChecked === 'true');
+  return [j, 'Download no. ' + (j + 1)];
+}
 """
 
 
@@ -66,7 +75,7 @@ def _draw() -> _Make:
             with gr.Row(elem_classes="under"):
                 seed = gr.Number(0, label="Seed", precision=0, min_width=120, elem_classes="seed")
                 again = gr.Button("New people", variant="primary", size="md", min_width=110)
-                one = gr.Button(_take(0), size="md", min_width=110)
+                one = gr.Button("Download no. 1", size="md", min_width=110)
                 every = gr.Button("All as ZIP", size="md", min_width=110)
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=260):
@@ -106,11 +115,6 @@ def _connect(made: _Make, studio: Studio, file: gr.File) -> None:
         """One of the sixteen faces from without the attribute to with it, as a PNG."""
         return studio.progression(attributes, attribute, seed, face, temperature)
 
-    def choose(event: gr.EventData) -> list[Any]:
-        """The number of the face that was clicked, and what its button says."""
-        j = int(within(event._data.get("index"), 0, K - 1, 0))
-        return [j, gr.Button(_take(j))]
-
     hidden: dict[str, Any] = {"api_visibility": "private", **LIVE}
     again = made.again.click(new_seed, outputs=made.seed, **QUICK)
     again.then(show, made.request(), made.people, **hidden)
@@ -121,13 +125,9 @@ def _connect(made: _Make, studio: Studio, file: gr.File) -> None:
         made.people,
         **hidden,
     )
-    made.people.select(choose, None, [made.chosen, made.one], **QUICK)
+    made.people.select(None, None, [made.chosen, made.one], js=CHOSEN, **QUICK)
     gr.on([made.people.submit, made.attribute.input], steps, made.step(), made.walk, **hidden)
     save(made.all, faces, made.request(), file, api="faces")
     inputs = [made.asked, made.seed, made.chosen, made.temperature]
     save(made.one, face, inputs, file, api="face")
     save(made.strip, progress, made.step(), file, api="progress")
-
-
-def _take(j: int) -> str:
-    return f"Download no. {j + 1}"

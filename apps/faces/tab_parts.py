@@ -38,7 +38,7 @@ def toggles(*, hint: str) -> gr.HTML:
 def people() -> gr.HTML:
     """K faces on one picture, which is its value; one of them is chosen.
 
-    Fires `load` once somebody looks, `select` with `index`, and `submit` a moment after the last
+    Fires `load` once somebody looks, `select`, and `submit` a moment after the last
     change of either.
     """
     cells = "".join(
@@ -142,7 +142,7 @@ const mark = () => cells.forEach((cell, j) => {
 const choose = (j) => {
   chosen = j;
   mark();
-  trigger('select', {index: j});
+  trigger('select');
   settle();
 };
 const draw = () => {

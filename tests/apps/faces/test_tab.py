@@ -350,27 +350,35 @@ def phone(site: Site) -> Iterator[Any]:
         browser.close()
 
 
+def changed(window: Any, selector: str, before: str) -> str:
+    """Wait until a picture is another one, and return it."""
+    window.wait_for_function(
+        "([selector, before]) => document.querySelector(selector).src !== before",
+        arg=[selector, before],
+    )
+    return window.locator(selector).get_attribute("src")
+
+
 def test_toggle_choose_walk_and_save(phone: Any) -> None:
     window, expect = phone.window, phone.expect
-    picture, stage = window.locator(".people img"), window.locator(".walk .stage img")
-    expect(stage).to_be_visible()  # the first people come by themselves, and the first steps
-    shown, first = picture.get_attribute("src"), stage.get_attribute("src")
+    people, stage = ".people img", ".walk .stage img"
+    expect(window.locator(stage)).to_be_visible()  # first people and steps come by themselves
+    shown, first = (window.locator(part).get_attribute("src") for part in (people, stage))
     chip = window.locator(".toggles [data-name=Bald]").first
     chip.get_by_role("button", name="Bald", exact=True).click()
     expect(chip).to_have_attribute("data-state", "on")
-    expect(picture).not_to_have_attribute("src", shown)
-    expect(stage).not_to_have_attribute("src", first)
-    shown = picture.get_attribute("src")
+    shown = changed(window, people, shown)
 
     window.locator(".toggles [data-name=Bangs] .with").first.click()
     expect(window.get_by_text("Bald and Bangs contradict each other")).to_be_visible()
-    assert picture.get_attribute("src") == shown
+    assert window.locator(people).get_attribute("src") == shown
     expect(chip).to_have_attribute("data-state", "on")
     window.get_by_role("button", name="Clear all").first.click()
     expect(chip).to_have_attribute("data-state", "")
-    expect(picture).not_to_have_attribute("src", shown)
+    changed(window, people, shown)
 
     window.get_by_role("radio", name="Face 7", exact=True).click()
+    changed(window, stage, first)
     window.get_by_role("slider", name="From without to with").fill("8")
     assert window.locator(".walk i").evaluate("mark => mark.style.left") != "0%"
     with window.expect_download() as saved:
