@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 # Steps from each hue to the next in the wheel of Baker et al., spaced as the eye tells hues apart.
 _HUES = {"red": 15, "yellow": 6, "green": 4, "cyan": 11, "blue": 13, "magenta": 6}
-LINES = 40  # arrows or trails along the longer side of the picture
+LINES = 26  # arrows or trails along the longer side of the picture
 SMALLEST = 0.004  # of the shorter side: motion below it is not drawn
 _SHIFT = 4  # fractional bits of a place
 _Place = tuple[int, int]
@@ -188,7 +188,8 @@ class _Canvas:
         height, width = image.shape[:2]
         self.image, self.fade = image, fade
         self.zoom = max(1, math.ceil(DRAWN / max(height, width)))
-        self.width = max(height, width) * self.zoom / LINES / 7  # of a line at its widest
+        # of a line at its widest, and in a tiny picture still to be seen
+        self.width = self.zoom * max(max(height, width) / LINES / 8, 1.5)
         self.ink = np.zeros((height * self.zoom, width * self.zoom, 4), np.uint8)  # and its cover
 
     def arrow(self, start: np.ndarray, end: np.ndarray) -> None:
