@@ -28,25 +28,29 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Claim:
-    """A measure of ours, or its difference to that of another row, is above or below a bound."""
+    """A measure of ours, or its difference to that of another row, is above or below a bound.
+
+    `strict`: a tie does not hold.
+    """
 
     title: str
     key: str
     bound: float
     above: bool = True
     beside: str | None = None
+    strict: bool = False
 
 
 CLAIMS = (
     Claim("AUC, ten strong", "auc_strong", -0.06, beside=REAL),
-    Claim("AUC, ten strong", "auc_strong", 0.0, beside=ANCHOR),
+    Claim("AUC, ten strong", "auc_strong", 0.0, beside=ANCHOR, strict=True),
     Claim("AUC, all offered", "auc", -0.06, beside=REAL),
-    Claim("AUC, all offered", "auc", 0.0, beside=ANCHOR),
+    Claim("AUC, all offered", "auc", 0.0, beside=ANCHOR, strict=True),
     Claim("flip rate", "flip", 0.85),
-    Claim("drift of the others", "drift", 0.0, above=False, beside=ANCHOR),
+    Claim("drift of the others", "drift", 0.0, above=False, beside=ANCHOR, strict=True),
     Claim("sharpness", "sharpness", 0.7),
-    Claim("coverage", "coverage", 0.0, beside=BEST),
-    Claim("FD-attr", "frechet", 0.0, above=False, beside=BEST),
+    Claim("coverage", "coverage", 0.0, beside=BEST, strict=True),
+    Claim("FD-attr", "frechet", 0.0, above=False, beside=BEST, strict=True),
     Claim("diversity of features", "diversity_features", 0.8),
     Claim("diversity of pixels", "diversity_pixels", 0.8),
     Claim("memorised", "memorised", 0.0, above=False, beside=REAL),
@@ -63,7 +67,7 @@ def holds_table(results: Mapping[str, Measured | None]) -> Table:
 
 
 def _cells(claim: Claim, results: Mapping[str, Measured | None]) -> dict[str, Cell]:
-    sign = "≥" if claim.above else "≤"
+    sign = (">" if claim.above else "<") if claim.strict else ("≥" if claim.above else "≤")
     wanted = f"{sign} {claim.bound:g}".replace("-", "−")
     ours = _draws(results, OURS, claim.key)
     if ours is None:
@@ -80,11 +84,10 @@ def _cells(claim: Claim, results: Mapping[str, Measured | None]) -> dict[str, Ce
     found = interval(judged)
     if found is None:
         return cells | {"holds": "not measured"}
-    margins = [
-        (value - claim.bound) * (1 if claim.above else -1)
-        for value in (found.low, found.high, found.mean)
-    ]
-    holds = "yes" if min(margins) >= 0 else "by its mean" if margins[2] >= 0 else "**no**"
+    side, nearest = (1, found.low) if claim.above else (-1, found.high)
+    margins = (side * (value - claim.bound) for value in (nearest, found.mean))
+    whole, figure = (margin > 0 or (margin == 0 and not claim.strict) for margin in margins)
+    holds = "yes" if whole else "by its mean" if figure else "**no**"
     return cells | {"holds": holds}
 
 

@@ -144,7 +144,7 @@ def figures(results: Mapping[str, Measured | None], out: Path) -> list[str]:
     """Draw AUC and flip rate by attribute, and KL by dimension; the names of the files."""
     known = {name: found for name, found in results.items() if found is not None}
     files = ["auc.png"]
-    number = "attribute, as the table numbers them from the top"
+    number = "attribute, by its row in the table"
     order = [*STRONG_COLUMNS, *(i for i in range(len(OFFERED)) if i not in STRONG_COLUMNS)]
     curves = {
         name: _curve([_requested(results, name)[:, i] for i in order])

@@ -110,7 +110,7 @@ def test_identity_is_the_step_in_features_over_how_far_faces_are_apart() -> None
     assert toggled(heard).identity.item() == pytest.approx(0.1 / 4, rel=0.01)
 
 
-def test_pairs_are_of_one_line_each() -> None:
+def test_a_flip_needs_both_sides_of_the_line_and_counts_by_weight() -> None:
     m, t = 3, len(STRONG)
     off = Seen(torch.zeros(m * t, A), torch.zeros(m * t, 5))
     on = Seen(torch.zeros(m * t, A), torch.zeros(m * t, 5))
