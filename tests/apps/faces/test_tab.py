@@ -285,7 +285,7 @@ def test_uploads_that_cannot_be_used_get_one_sentence(
 def test_no_request_reads_a_file_that_was_not_uploaded(
     site: Site, photo: Path, endpoint: str, marks: dict
 ) -> None:
-    more = ({},) if endpoint == "edit" else ({}, 0)
+    more: tuple[Any, ...] = ({},) if endpoint == "edit" else ({}, 0)
     said = by_hand(site, endpoint, {"path": str(photo), **marks}, *more)
     assert "event: error" in said and "null" not in said.partition("event: error")[0]
 
