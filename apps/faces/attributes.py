@@ -5,7 +5,7 @@ A request has three states an attribute: on (+1), off (-1), don't care (0).
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -171,6 +171,24 @@ def stated(vector: Tensor) -> dict[str, bool]:
         raise ValueError(f"got shape {tuple(vector.shape)}, expected ({len(OFFERED)},)")
     states = zip(OFFERED, vector.tolist(), strict=True)
     return {name: value > 0 for name, value in states if value}
+
+
+def consistent(y: Tensor, said: Collection[str]) -> Tensor:
+    """`y` `(A,)` over `OFFERED` with what excludes each other switched off, but for what was said.
+
+    Example:
+        >>> both = torch.where(request(on="Bald") + request(on="Bangs") > 0, 1.0, -1.0)
+        >>> [name for name, on in stated(consistent(both, {"Bangs"})).items() if on]
+        ['Bangs']
+    """
+    y = y.clone()
+    for line in EXCLUSIVE:
+        on = [name for name in line if y[OFFERED.index(name)] > 0]
+        keep = next((name for name in on if name in said), on[0] if on else None)
+        for name in on:
+            if name != keep:
+                y[OFFERED.index(name)] = -1
+    return y
 
 
 def title(name: str) -> str:

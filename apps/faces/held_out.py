@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from apps.faces.attributes import EXCLUSIVE, OFFERED, STRONG, stated
+from apps.faces.attributes import EXCLUSIVE, OFFERED, STRONG, consistent, stated
 from apps.faces.copula import Copula
 from apps.faces.data import Face
-from apps.faces.predict import _consistent
 
 STRONG_COLUMNS = tuple(OFFERED.index(name) for name in STRONG)
 
@@ -64,7 +63,7 @@ def requests(labels: Tensor, copula: Copula, *, seed: int = 0) -> Tensor:
         drawn = copula.complete(labels[i], k=1, seed=seed + i)[0]
         known = {*stated(labels[i])}
         # labels stay as they are, also where people gave two that exclude each other
-        asked[i] = torch.where(labels[i] != 0, labels[i], _consistent(drawn, known))
+        asked[i] = torch.where(labels[i] != 0, labels[i], consistent(drawn, known))
     return asked
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from apps import images, runtime
 from apps.faces import edit
-from apps.faces.attributes import EXCLUSIVE, OFFERED, request, stated
+from apps.faces.attributes import OFFERED, consistent, request, stated
 from apps.faces.copula import Copula
 from apps.faces.detector import Detector, find_face
 from apps.faces.model import rebuild
@@ -128,7 +128,7 @@ class FaceMaker:
         runtime.check("temperature", temperature, 0.01, 2)
         asked = dict(attributes or {})
         off = self._requests(request({**asked, attribute: False}), k=j + 1, seed=seed)[j]
-        on = _consistent(torch.where(request({attribute: True}) > 0, 1.0, off), {attribute})
+        on = consistent(torch.where(request({attribute: True}) > 0, 1.0, off), {attribute})
         ends = self.model.condition(torch.stack([off, on]).to(self.device))
         z = self._latent(seed, j, temperature)
         shares = torch.linspace(0, 1, steps, device=self.device).tolist()
@@ -161,7 +161,7 @@ class FaceMaker:
         x = self._face(pixels, frame)
         has = torch.where(self._reader(x) > 0, 1.0, -1.0)
         asked = wanted.to(self.device)
-        new = _consistent(torch.where(asked != 0, asked, has[0]), {*stated(wanted)})
+        new = consistent(torch.where(asked != 0, asked, has[0]), {*stated(wanted)})
         return edit.edit(self.model, pixels, frame, x, has, new[None].to(self.device))
 
     def complete(
@@ -186,7 +186,7 @@ class FaceMaker:
         """All attributes `(k, A)` in {-1, 1} of k faces, given what is stated `(A,)`."""
         drawn = self.copula.complete(wanted, k=k, seed=seed)
         said = {*stated(wanted)}
-        return torch.stack([_consistent(y, said) for y in drawn])
+        return torch.stack([consistent(y, said) for y in drawn])
 
     def locate(self, pixels: np.ndarray, box: Box = None) -> Frame:
         """Where the face is: in the box that was drawn, else where it is found.
@@ -220,15 +220,3 @@ class FaceMaker:
     @torch.inference_mode()
     def _paint(self, z: Tensor, context: Tensor) -> np.ndarray:
         return edit.to_pixels(self.model.decode(z, context)[0, 0])
-
-
-def _consistent(y: Tensor, said: set[str]) -> Tensor:
-    """`y` `(A,)` with what excludes each other switched off, but for what was said."""
-    y = y.clone()
-    for line in EXCLUSIVE:
-        on = [name for name in line if y[OFFERED.index(name)] > 0]
-        keep = next((name for name in on if name in said), on[0] if on else None)
-        for name in on:
-            if name != keep:
-                y[OFFERED.index(name)] = -1
-    return y

@@ -47,7 +47,7 @@ def _train(name: str, faces: Faces, cache: Path, *, device: torch.device, progre
     recipe, run = RECIPES[name], cache / name
     judge = None
     if recipe.judge:  # a rival itself, so that its run is here
-        judge = discriminator(RECIPES[recipe.judge], faces, cache / recipe.judge, device=device)
+        judge = discriminator(recipe.judge, faces, cache / recipe.judge, device=device)
     resume = (run / checkpoint.NAME).exists()
     train_on(
         recipe,

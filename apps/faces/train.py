@@ -34,8 +34,9 @@ def train_recipe(
     faces = load_faces(find_faces(data, "train"), progress=progress)
     judge = None
     if recipe.judge:
-        first = RECIPES[recipe.judge]
-        judge = discriminator(first, faces, out / recipe.judge, device=device, dry_run=dry_run)
+        judge = discriminator(
+            recipe.judge, faces, out / recipe.judge, device=device, dry_run=dry_run
+        )
     return train_on(
         recipe,
         faces,
@@ -78,12 +79,18 @@ def train_on(
 
 
 def discriminator(
-    recipe: Recipe, faces: Faces, run: Path, *, device: torch.device | None, dry_run: bool = False
+    name: str, faces: Faces, run: Path, *, device: torch.device | None, dry_run: bool = False
 ) -> Discriminator:
-    """The discriminator of a game that is played to its end in `run`, from where it stands."""
-    started = (run / checkpoint.NAME).exists()
+    """The discriminator of the recipe `name`, a game, played to its end in `run`."""
     trainer = train_on(
-        recipe, faces, run, device=device, resume=started, dry_run=dry_run, progress=False
+        RECIPES[name],
+        faces,
+        run,
+        name=name,
+        device=device,
+        resume=(run / checkpoint.NAME).exists(),
+        dry_run=dry_run,
+        progress=False,
     )
     objective: Any = trainer.objective
     return objective.objective.discriminator

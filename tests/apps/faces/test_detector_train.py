@@ -1,7 +1,6 @@
 """The detector's loss by hand, that it learns, that it resumes, and how it is judged."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,15 +28,6 @@ from apps.faces.model import DetectorSize, rebuild
 from apps.faces.place import Frame
 from cvae import checkpoint
 from cvae.training import Schedule, train
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small gain nothing from a second thread, and wait for it on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class TestLoss:
