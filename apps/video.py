@@ -2,14 +2,15 @@
 
 import io
 import os
-import re
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import numpy as np
+
+from apps import boxes
+from apps.boxes import RefusedError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -22,7 +23,6 @@ MAX_SIDE = 8192
 MAX_SECONDS = 120
 MAX_FRAMES = 7_200  # two minutes at 60 a second
 MAX_DECODED = 8_000_000_000  # pixels of all frames as stored; a minute of full HD at 60 a second
-MAX_SAMPLES = 6_000_000  # that tables may claim: raw sound at 48 kHz has as many in two minutes
 MAX_MEMORY = 1_000_000_000  # bytes of the frames that are handed out
 
 EXTENSIONS = frozenset((".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi"))
@@ -53,10 +53,6 @@ class Clip:
 
     frames: np.ndarray
     times: np.ndarray
-
-
-class _RefusedError(ValueError):
-    """Why a file is not read, to be put after its name."""
 
 
 def read(source: str | os.PathLike[str] | bytes, *, short_side: int | None = None) -> Clip:
@@ -114,97 +110,17 @@ def _open(path: Path, name: str) -> BinaryIO:
 def _read(file: BinaryIO, size: int, name: str, short_side: int | None) -> Clip:
     try:
         if size > MAX_BYTES:
-            raise _RefusedError(f"has more than {MAX_BYTES // 10**6} MB: save it smaller")
+            raise RefusedError(f"has more than {MAX_BYTES // 10**6} MB: save it smaller")
         if not size:
-            raise _RefusedError("is empty: get the file anew")
-        kind = _recognise(file.read(16))
-        _CHECKS[kind](file, size)
+            raise RefusedError("is empty: get the file anew")
+        kind = boxes.recognise(file.read(16))
+        boxes.check(kind, file, size)
         file.seek(0)
         return _decode(file, kind, short_side)
-    except _RefusedError as refused:
+    except RefusedError as refused:
         raise VideoError(f"{name} {refused}.") from None
     except Exception:  # demuxers and decoders raise whatever they like
         raise VideoError(f"{name} is damaged or cut short: get the file anew.") from None
-
-
-def _recognise(head: bytes) -> str:
-    """The demuxer for a file by its first bytes; left to itself FFmpeg would try playlists too."""
-    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-        return "mov"
-    if head[:4] == b"\x1a\x45\xdf\xa3":
-        return "matroska"
-    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return "avi"
-    raise _RefusedError("is no MP4, MOV, WebM, MKV or AVI inside: save it as MP4")
-
-
-def _check_boxes(file: BinaryIO, size: int) -> None:
-    """Refuse an MP4 whose tables unfold: 17 kB that claim 50 million frames cost 2 GB and 30 s.
-
-    Wherever outside of the pictures (`mdat`) a table of samples stands, its claim counts.
-    """
-    position, samples = 0, 0
-    while position + 8 <= size:
-        file.seek(position)
-        length, kind = struct.unpack(">I4s", file.read(8))
-        if length == 1:
-            length = int.from_bytes(file.read(8), "big")
-        elif length == 0:
-            length = size - position
-        if length < 8 or position + length > size:
-            raise ValueError("a box that does not fit the file")
-        if kind != b"mdat":
-            file.seek(position)
-            samples += _claimed_samples(file.read(length))
-        position += length
-    if samples > MAX_SAMPLES:
-        raise _RefusedError(
-            f"claims {samples} frames and pieces of sound: at most {MAX_SAMPLES} are read, "
-            "cut it first"
-        )
-
-
-def _claimed_samples(box: bytes) -> int:
-    if b"cmov" in box:
-        raise _RefusedError("has a compressed header, which is not read: save it anew as MP4")
-    # the name, then version and flags; in `stsz` and `stz2` a common size before the count
-    places = {b"stsz": 12, b"stz2": 12, b"trun": 8}
-    claimed = 0
-    for found in re.finditer(b"stsz|stz2|trun", box):
-        start = found.start() + places[found[0]]
-        claimed += 1 + int.from_bytes(box[start : start + 4], "big")
-        if claimed > MAX_SAMPLES:
-            break
-    return claimed
-
-
-def _check_segment(file: BinaryIO, size: int) -> None:
-    """A Matroska that is cut short ends quietly; but it said how long it would be."""
-    file.seek(4)
-    header = _vint(file)
-    file.seek(0 if header is None else header, os.SEEK_CUR)
-    whole = _vint(file) if file.read(4) == b"\x18\x53\x80\x67" else 0
-    if whole is not None and file.tell() + whole > size:  # a live recording does not know
-        raise ValueError("cut short")
-
-
-def _vint(file: BinaryIO) -> int | None:
-    """A number of EBML (RFC 8794): the zeros before the first one are its further bytes."""
-    first = file.read(1)[0]
-    further = 8 - first.bit_length()
-    value = int.from_bytes(bytes([first]) + file.read(further), "big")
-    unknown = (1 << 7 * (further + 1)) - 1
-    value &= unknown
-    return None if value == unknown else value
-
-
-def _check_riff(file: BinaryIO, size: int) -> None:
-    file.seek(4)
-    if int.from_bytes(file.read(4), "little") + 8 > size:
-        raise ValueError("cut short")
-
-
-_CHECKS = {"mov": _check_boxes, "matroska": _check_segment, "avi": _check_riff}
 
 
 def _decode(file: BinaryIO, kind: str, short_side: int | None) -> Clip:
@@ -236,12 +152,12 @@ def _video_of(container: "InputContainer") -> "VideoStream":
         if not stream.disposition & Disposition.attached_pic:
             codec = stream.codec_context and stream.codec_context.codec.canonical_name
             if codec not in _CODECS:
-                raise _RefusedError(
+                raise RefusedError(
                     f"is packed with {codec or 'an unknown codec'}, which is not read: "
                     "save it as MP4 with H.264"
                 )
             return stream
-    raise _RefusedError("holds no moving picture: give a video")
+    raise RefusedError("holds no moving picture: give a video")
 
 
 def _check_header(container: "InputContainer", stream: "VideoStream") -> None:
@@ -261,9 +177,9 @@ def _declared_seconds(container: "InputContainer", stream: "VideoStream") -> flo
 
 def _check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
-        raise _RefusedError(f"has no pixels ({width} x {height}): get the file anew")
+        raise RefusedError(f"has no pixels ({width} x {height}): get the file anew")
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise _RefusedError(
+        raise RefusedError(
             f"is {width} x {height} pixels: at most {MAX_PIXELS / 1e6:g} megapixels and "
             f"{MAX_SIDE} pixels a side are read, make it smaller first"
         )
@@ -271,14 +187,14 @@ def _check_size(width: int, height: int) -> None:
 
 def _check_seconds(seconds: float) -> None:
     if seconds > MAX_SECONDS:
-        raise _RefusedError(
+        raise RefusedError(
             f"lasts {seconds:.0f} s: at most {MAX_SECONDS} s are read, cut it first"
         )
 
 
 def _check_count(count: int) -> None:
     if count > MAX_FRAMES:
-        raise _RefusedError(
+        raise RefusedError(
             f"has more than {MAX_FRAMES} frames: at most so many are read, cut it first"
         )
 
@@ -319,7 +235,7 @@ def _collect(
         pixels += np.ascontiguousarray(np.rot90(small, turns)).data
         times.append(time - start)
     if len(times) < 2:
-        raise _RefusedError(
+        raise RefusedError(
             f"has {len(times) or 'no'} frame{'s' * (not times)}: give a video of at least two"
         )
     width, height = size if turns % 2 == 0 else size[::-1]
@@ -338,12 +254,12 @@ def _time_of(frame: "VideoFrame") -> float:
 
 def _check_work(decoded: int, memory: int) -> None:
     if decoded > MAX_DECODED:
-        raise _RefusedError(
+        raise RefusedError(
             f"has more than {MAX_DECODED // 10**9} thousand megapixels in all its frames: "
             "cut it or make it smaller first"
         )
     if memory > MAX_MEMORY:
-        raise _RefusedError(
+        raise RefusedError(
             f"takes more than {MAX_MEMORY // 10**9} GB decoded: cut it or ask for a smaller size"
         )
 
