@@ -1,0 +1,1 @@
+"""The core on data whose truth is known: digits, sprites and the tools of the latent space."""
