@@ -41,22 +41,33 @@ def gradients(frames: Tensor) -> Tensor:
 class Neighbours(Row):
     """The motions of the training stills that look most alike, the nearest first.
 
-    Likeness is the mean of the correlations of `thumbnail` and of `gradients`.
+    Likeness is the mean of the correlations of `thumbnail` and of `gradients`. Of every clip only
+    its nearest window answers: windows that overlap show about the same motion, and k of them
+    would be one answer.
     """
 
     def __init__(self, train: Windows) -> None:
         super().__init__("kNN retrieval")
         self.features = torch.cat([self._features(part) for part in train.frames.split(BATCH)])
         self.motions = train.coefficients
+        number: dict[str, int] = {}
+        for window in train.windows:
+            number.setdefault(window.clip, len(number))
+        self.clip = torch.tensor([number[window.clip] for window in train.windows])
+        self.clips = len(number)
 
     @staticmethod
     def _features(frames: Tensor) -> Tensor:
         return torch.cat([thumbnail(frames), gradients(frames)], 1) / 2**0.5
 
     def nearest(self, frames: Tensor, k: int) -> Tensor:
-        """Numbers of the k most alike training windows, `(B, min(k, N))`."""
-        likeness = self._features(frames.cpu()) @ self.features.T
-        return likeness.topk(min(k, len(self.features)), dim=1).indices
+        """Numbers of the k most alike training windows, one a clip, `(B, min(k, clips))`."""
+        likeness = self._features(frames.cpu()) @ self.features.T  # (B, N)
+        clip = self.clip.expand_as(likeness)
+        best = likeness.new_full((len(likeness), self.clips), -2)
+        best = best.scatter_reduce(1, clip, likeness, "amax").gather(1, clip)
+        first = likeness.masked_fill(likeness < best, -2)
+        return first.topk(min(k, self.clips), dim=1).indices
 
     def draw(self, frames: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
         return self.motions[self.nearest(frames, k)].to(frames.device).float()
