@@ -107,7 +107,8 @@ class VectorQuantizer(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Code vectors of codes `(B, ...)`: `(B, D, ...)`."""
-        return self.codebook[codes].movedim(-1, 1)
+        # one layout: a convolution rounds in another order where the strides are others
+        return self.codebook[codes].movedim(-1, 1).contiguous()
 
     def forward(self, z: Tensor, *, generator: torch.Generator | None = None) -> Quantized:
         z, rows = z.float(), self._rows(z)
