@@ -223,6 +223,26 @@ def test_a_batch_that_is_not_finite_changes_nothing(bad: float) -> None:
     assert all(torch.equal(v, before[k]) for k, v in buffers(quantizer).items())
 
 
+def test_processes_that_train_together_learn_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    codebook, halves = points(4, 2, seed=3), points(40, 2).split([25, 15])
+    whole = at(codebook, decay=0.5)
+    stats = whole(torch.cat(halves), generator=noise()).stats
+    sent: list[Tensor] = []
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.broadcast", lambda drawn, source: None)
+    monkeypatch.setattr("torch.distributed.all_reduce", sent.append)
+    at(codebook, decay=0.5)(halves[0], generator=noise())
+    others = iter(sent)
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda mine: mine.add_(next(others)))
+    half = at(codebook, decay=0.5)
+    found = half(halves[1], generator=noise())
+    torch.testing.assert_close(half.counts, whole.counts)
+    torch.testing.assert_close(half.codebook, whole.codebook)
+    torch.testing.assert_close(found.stats, stats)
+    assert next(others, None) is None
+    half.eval()(halves[1])  # one process alone may look: nothing is sent
+
+
 def test_inside_autocast_it_computes_in_full_precision() -> None:
     codebook = torch.tensor([[100.0], [100.1]])  # one number in bfloat16
     quantizer = at(codebook)
