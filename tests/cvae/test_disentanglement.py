@@ -89,8 +89,9 @@ def test_a_rotation_hides_the_factors_from_single_latents_only() -> None:
     found = dci(z, factors)
     assert found.disentanglement < 0.6 and found.completeness < 0.6
     assert linear_accuracy(z, factors).tolist() == [1] * 4
-    assert beta_vae(rotated, SIZES, **FEW) > 0.9  # known to forgive it: Kim & Mnih, section 4
-    assert factor_vae(rotated, SIZES, **VOTES) < 0.95
+    # these two forgive most rotations: some latent is still the stillest, some line still divides
+    assert beta_vae(rotated, SIZES, **FEW) > 0.9
+    assert 0.9 < factor_vae(rotated, SIZES, **VOTES) < 1
 
 
 def test_noise_is_chance() -> None:
