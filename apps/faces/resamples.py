@@ -65,8 +65,8 @@ def interval(draws: Tensor, *, level: float = 0.95) -> Interval | None:
     What a resample does not show (an attribute that none of its pictures has) is NaN there.
 
     Example:
-        >>> interval(torch.tensor([5.0, *range(101)]), level=0.9)
-        Interval(mean=5.0, low=5.0, high=95.0)
+        >>> interval(torch.tensor([5.0, *range(101)]), level=0.5)
+        Interval(mean=5.0, low=25.0, high=75.0)
     """
     if draws.isnan()[0] or draws[1:].isnan().all():
         return None
