@@ -56,7 +56,7 @@ def encode_gif(frames: np.ndarray, *, fps: float = 30.0) -> bytes:
 def encode_mp4(frames: np.ndarray, *, fps: float = 30.0) -> bytes:
     """Encode frames as an MP4 that every browser plays: H.264, 4:2:0, BT.709, no sound.
 
-    Odd sizes are made even by repeating the last row or column. Needs the package `av`.
+    Odd sizes are made even by repeating the last row or column.
 
     Shapes: frames uint8 `(T, H, W, 3)`. Raises `ValueError`.
 

@@ -122,7 +122,6 @@ def test_package_inits_import_nothing_heavy() -> None:
     assert not loaded_after(f"import {', '.join(names)}") & HEAVY
 
 
-@pytest.mark.skipif(not (ROOT / "apps" / "cli.py").exists(), reason="no command line yet")
 def test_the_command_line_starts_without_torch_and_gradio() -> None:
     assert not loaded_after("import apps.cli") & {"torch", "gradio"}
 

@@ -10,13 +10,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from apps import video
 from apps.video import MAX_BYTES, Clip, VideoError, is_video, read
-
-av = pytest.importorskip("av")
 
 KINDS = {  # what phones, cameras, browsers and data sets hold
     "mp4": ("mp4", "libx264", {}),

@@ -10,8 +10,6 @@ import torch
 from apps.motion.data import Window, Windows
 from apps.motion.working import CELLS, SIZE
 
-pytest.importorskip("av")
-
 
 @pytest.fixture(scope="session")
 def write_clip() -> Callable[[Path, np.ndarray], None]:
