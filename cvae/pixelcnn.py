@@ -227,7 +227,7 @@ class PixelCNNObjective(nn.Module):
 
 
 class _GatedBlock(nn.Module):
-    r"""One layer of both stacks, each with the gate $	anh(a) \odot \sigma(b)$ (their Fig. 2).
+    r"""One layer of both stacks, each with the gate $\tanh(a) \odot \sigma(b)$ (their Fig. 2).
 
     Both stacks are residual (theirs is only the horizontal one): a gate passes about a third of
     what comes in, and below ten of them nothing would be left of a row.
