@@ -9,11 +9,9 @@ import re
 import struct
 from typing import BinaryIO
 
+from apps.containers import RefusedError
+
 MAX_SAMPLES = 6_000_000  # that tables may claim: raw sound at 48 kHz has as many in two minutes
-
-
-class RefusedError(ValueError):
-    """Why a file is not read, to be put after its name."""
 
 
 def recognise(head: bytes) -> str:
@@ -31,7 +29,7 @@ def check(kind: str, file: BinaryIO, size: int) -> None:
     """Refuse a file of a recognised kind that is cut short or claims more than is read.
 
     Raises:
-        RefusedError: it claims too much.
+        apps.containers.RefusedError: it claims too much.
         ValueError, IndexError, struct.error: it is damaged or cut short.
     """
     _CHECKS[kind](file, size)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 import numpy as np
 
 from apps import boxes
-from apps.boxes import RefusedError
+from apps.containers import RefusedError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
