@@ -24,7 +24,7 @@ principal components of these tracks      0.35    0.21    0.13
 import numpy as np
 from numpy.typing import NDArray
 
-STEPS = 30
+STEPS = 30  # moments of a trajectory: 1/30, 2/30, … 1 s
 COEFFICIENTS = 5  # an axis: the error is then below that of the tracks themselves
 
 

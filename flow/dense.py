@@ -150,7 +150,8 @@ def pixels(height: int, width: int) -> NDArray[np.float32]:
         >>> pixels(2, 3)[1, 2]
         array([2., 1.], dtype=float32)
     """
-    return np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float32)
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    return np.stack(np.meshgrid(x, y), -1)
 
 
 def sample(field: NDArray, points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from flow.grid import check_motion
+
 # Steps from each hue to the next in the wheel of Baker et al., spaced as the eye tells hues apart.
 _HUES = {"red": 15, "yellow": 6, "green": 4, "cyan": 11, "blue": 13, "magenta": 6}
 LINES = 26  # arrows or trails along the longer side of the picture
@@ -55,7 +57,7 @@ def flow_picture(
         [255, 115, 0]
     """
     end = displacements[-1] if displacements.ndim == 4 else displacements
-    _check(end[None], grid)
+    check_motion(end[None], grid)
     longest = float(np.linalg.norm(end, axis=-1).max())
     dense = _lift(end.astype(np.float32), grid, size)
     picture = colour_wheel(dense, longest=longest)
@@ -162,7 +164,7 @@ def _paths(image: np.ndarray, displacements: np.ndarray, grid: np.ndarray) -> li
     """The ways `(T + 1, 2)` to draw, evenly spread over what moves, the longest last."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"got an image {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
-    _check(displacements, grid)
+    check_motion(displacements, grid)
     height, width = image.shape[:2]
     apart = max(height, width) / LINES
     x, y = (np.arange(apart / 2, n, apart) - 0.5 for n in (width, height))
@@ -246,12 +248,3 @@ class _Canvas:
 def _inks(displacements: np.ndarray) -> list[_Ink]:
     """The colours of directions `(N, 2)`, opaque."""
     return [(*rgb, 255) for rgb in np.rint(255 * _hue(displacements)).tolist()]
-
-
-def _check(displacements: np.ndarray, grid: np.ndarray) -> None:
-    if displacements.ndim != 4 or displacements.shape[3] != 2 or not displacements.size:
-        raise ValueError(f"got displacements {displacements.shape}, expected (T, h, w, 2)")
-    if grid.shape != displacements.shape[1:]:
-        raise ValueError(f"got a grid {grid.shape}, expected {displacements.shape[1:]}")
-    if not np.isfinite(displacements).all():
-        raise ValueError("got displacements that are not finite, expected pixels")

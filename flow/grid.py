@@ -19,6 +19,22 @@ def cell_centres(cells: tuple[int, int], size: tuple[int, int]) -> NDArray[np.fl
     return np.stack(np.meshgrid(x, y), -1).astype(np.float32)
 
 
+def check_motion(displacements: NDArray, grid: NDArray) -> None:
+    """Raise a ValueError unless displacements `(T, h, w, 2)` are finite and on a grid `(h, w, 2)`.
+
+    Example:
+        >>> check_motion(np.zeros((30, 1, 2, 2)), cell_centres((1, 3), (8, 16)))
+        Traceback (most recent call last):
+        ValueError: got a grid (1, 3, 2), expected (1, 2, 2)
+    """
+    if displacements.ndim != 4 or displacements.shape[3] != 2 or not displacements.size:
+        raise ValueError(f"got displacements {displacements.shape}, expected (T, h, w, 2)")
+    if grid.shape != displacements.shape[1:]:
+        raise ValueError(f"got a grid {grid.shape}, expected {displacements.shape[1:]}")
+    if not np.isfinite(displacements).all():
+        raise ValueError("got displacements that are not finite, expected pixels")
+
+
 def rescale(
     coefficients: NDArray[np.floating], source: tuple[int, int], target: tuple[int, int]
 ) -> NDArray[np.float32]:

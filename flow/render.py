@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 
 from flow import edges
+from flow.dense import pixels, sample
+from flow.grid import check_motion
 
 WORK_PIXELS = 2**18  # of the size at which motion is splatted and the plate is patched
 STILL = 0.002  # of the shorter side: cells that never move further are still
@@ -205,10 +207,7 @@ def _torn(dense: np.ndarray) -> np.ndarray:
 
 def _read(values: np.ndarray, inverse: np.ndarray, margin: int = 0) -> np.ndarray:
     """Values at the places that each pixel of `inverse`, in their pixels, comes from."""
-    y, x = np.indices(inverse.shape[:2], np.float32) + np.float32(margin)
-    x += inverse[..., 0]
-    y += inverse[..., 1]
-    return cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return sample(values, pixels(*inverse.shape[:2]) + margin + inverse)
 
 
 def _plate(
@@ -250,16 +249,11 @@ def _check(
     """Refuse what does not fit; the mask as float32 from 0 to 1."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ValueError(f"got an image {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
-    if displacements.ndim != 4 or displacements.shape[3] != 2 or not displacements.size:
-        raise ValueError(f"got displacements {displacements.shape}, expected (T, h, w, 2)")
-    if grid.shape != displacements.shape[1:]:
-        raise ValueError(f"got a grid {grid.shape}, expected {displacements.shape[1:]}")
+    check_motion(displacements, grid)
     x, y = grid[0, :, 0], grid[:, 0, 1]
     lattice = (grid == np.stack(np.meshgrid(x, y), -1)).all()
     if not lattice or (np.diff(x) <= 0).any() or (np.diff(y) <= 0).any():
         raise ValueError("got a grid that is not regular, expected rows and columns of centres")
-    if not np.isfinite(displacements).all():
-        raise ValueError("got displacements that are not finite, expected pixels")
     if not 0 <= strength < math.inf:
         raise ValueError(f"got strength={strength}, expected a finite number, 0 or more")
     if mask is None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import Akima1DInterpolator
 
+from flow.basis import STEPS
 from flow.camera import Camera, find_camera, without_camera
 from flow.dense import (
     CELL,
@@ -28,7 +29,6 @@ from flow.refine import realign
 
 PLAIN = 0.1  # weight of a cell without texture for the camera: a plain wall stands behind movers
 LOOK_BACK = 1 / 6  # s between corrections by the picture: 1/3 loses fast movers, 1/10 costs more
-STEPS = 30  # moments of a trajectory: 1/30, 2/30, … 1 s
 SLACK = 0.002  # s: containers round timestamps, and 30 steps of 29.97 fps are 1.001 s
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from flow.trajectory import STEPS, Trajectories, follow, trajectories
+from flow.basis import STEPS
+from flow.trajectory import Trajectories, follow, trajectories
 from tests.flow.scenes import CENTRE, HEIGHT, WIDTH, Layer, clip, disc, render, square
 
 T = np.arange(1, STEPS + 1) / STEPS
