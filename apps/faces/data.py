@@ -51,7 +51,7 @@ class Faces:
 
     def tensors(self, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
         """For networks: x `(B, 3, 64, 64)` in [-1, 1], labels `(B, 40)` in {-1, 0, 1}, float."""
-        return self.pixels[rows].float() / 127.5 - 1, self.labels[rows].float()
+        return frame.to_network(self.pixels[rows]), self.labels[rows].float()
 
     def take(self, rows: Tensor) -> "Faces":
         """The faces with these row numbers `(M,)`."""
