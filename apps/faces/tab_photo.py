@@ -6,9 +6,9 @@ from typing import Any
 import gradio as gr
 
 from apps.faces.tab_parts import canvas, toggles
-from apps.faces.tab_respond import TO_PAINT, Studio, preview, reading, shown
+from apps.faces.tab_respond import TO_PAINT, Studio, reading, shown
 from apps.faces.tab_wires import HEAVY, LIVE, QUICK, save
-from apps.page import new_seed, own, shrink
+from apps.page import new_seed, own, preview, shrink
 
 NOTE = """
 Drop a photo of a face: see what it seems to have, change that, or have a part filled in.
