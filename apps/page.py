@@ -2,10 +2,12 @@
 
 import re
 import secrets
+import shutil
+import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import gradio as gr
@@ -13,6 +15,10 @@ import numpy as np
 
 LAST_SEED = 2**31 - 1
 PREVIEW = 1600  # longest side on the page, pixels; downloads have them all
+FREE = 10**9  # bytes of disk below which nothing more is written
+NO_MODEL = "The model cannot be loaded: the server's log says why."
+
+P = TypeVar("P")
 
 
 def within(value: Any, low: float, high: float, otherwise: float) -> float:
@@ -50,6 +56,25 @@ def own(path: Any, cache: Path) -> Path:
     return file
 
 
+def loaded(predictor: Callable[[], P]) -> P:
+    """What `predictor` makes. Raises `gr.Error`, one sentence, where it cannot be loaded."""
+    try:
+        return predictor()
+    except (OSError, ValueError) as error:
+        raise gr.Error(NO_MODEL) from error
+
+
+def new_folder(cache: Path) -> Path:
+    """A new place in `cache`, which is Gradio's, so that nothing that lies there is copied.
+
+    Nobody can guess its name. Raises `gr.Error` where the disk is nearly full.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(cache).free < FREE:
+        raise gr.Error("The server's disk is nearly full: try again later.")
+    return Path(tempfile.mkdtemp(dir=cache))
+
+
 def new_seed() -> int:
     """A seed that nobody chose, to be shown so that it can be used again."""
     return secrets.randbelow(LAST_SEED + 1)
@@ -64,6 +89,11 @@ def stem_of(path: str | Path) -> str:
     """
     stem = re.sub(r"[^\w]+", "-", Path(path).stem).strip("-_")
     return stem[:60] or "photo"
+
+
+def preview(number: int) -> str:
+    """The file beside the answers that the page shows of one of them; 0 is the photo as it was."""
+    return f"preview-{number}.png"
 
 
 def caption(number: int, probability: float | None) -> str:

@@ -1,7 +1,7 @@
 """What every predictor needs before it can answer: a device, checked weights, a seed a draw."""
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,3 +69,16 @@ def check(name: str, value: float, low: float, high: float) -> None:
     """
     if not low <= value <= high:
         raise ValueError(f"got {name}={value}, expected {low} to {high}")
+
+
+def check_models(names: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse names of models that are not known in one sentence.
+
+    Example:
+        >>> check_models(["cvae", "gan"], ["divcolor", "cvae"])
+        Traceback (most recent call last):
+        ValueError: got models ['gan'], expected some of ['cvae', 'divcolor']
+    """
+    unknown = set(names) - set(known)
+    if unknown:
+        raise ValueError(f"got models {sorted(unknown)}, expected some of {sorted(known)}")

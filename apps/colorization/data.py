@@ -1,7 +1,5 @@
 """Photos from disk to lightness and chroma, and changes that make a model robust to old ones."""
 
-import csv
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from apps import images
+from apps import images, splits
 
 GREY_SIZE = 128  # the tower's input, pixels a side
 CHROMA_SIZE = 64  # what the model paints, pixels a side
@@ -98,35 +96,17 @@ def _sets(data: Path) -> list[Path]:
 def _photos_of(folder: Path) -> list[Photo]:
     listed = folder / "split.csv"
     if listed.exists():
-        with listed.open(newline="") as lines:
-            rows = [(row["file"], row["split"]) for row in csv.DictReader(lines)]
-        base = _base_of(folder, rows[0][0]) if rows else folder
-        files = [(base / name, name, split) for name, split in rows]
+        table = splits.read_table(listed, ("file", "split"))
+        base = splits.base_of(folder, [row["file"] for row in table]) if table else folder
+        files = [(base / row["file"], row["file"], row["split"]) for row in table]
     else:
         paths = images.find([folder])
         files = [(p, p.relative_to(folder).as_posix(), "") for p in paths]
     photos = []
     for path, name, split in files:
-        group = path.parent.name if _is_person(path) else name
-        photos.append(Photo(path, folder.name, split or _deal(group), group))
+        group = splits.group_of(path, name)
+        photos.append(Photo(path, folder.name, split or splits.deal(group), group))
     return photos
-
-
-def _base_of(folder: Path, name: str) -> Path:
-    """The folder that the names in a split file start from: the set's own, or one below it."""
-    for base in (folder, *sorted(p for p in folder.iterdir() if p.is_dir())):
-        if (base / name).exists():
-            return base
-    raise ValueError(f"got {name!r} in {folder}/split.csv, expected a file in or below {folder}")
-
-
-def _is_person(path: Path) -> bool:
-    return path.stem.rpartition("_")[0] == path.parent.name and path.stem[-4:].isdigit()
-
-
-def _deal(group: str) -> str:
-    share = int.from_bytes(hashlib.sha256(group.encode()).digest()[:4], "big") / 2**32
-    return "train" if share < 0.9 else "val" if share < 0.95 else "test"
 
 
 def load_photos(photos: Sequence[Photo], *, progress: bool = True) -> Photos:

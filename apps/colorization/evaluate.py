@@ -34,7 +34,7 @@ from apps.colorization.tables import (
 )
 from apps.colorization.truth import Truth, cached_photos, load_truth
 from apps.report import Curve, Report, Table, plot_lines
-from apps.runtime import pick_device
+from apps.runtime import check_models, pick_device
 from cvae.model import CVAE
 from cvae.training import Schedule
 
@@ -91,9 +91,7 @@ def evaluate(
         ValueError: a set lacks train or val photos, or `others` names an unknown model.
     """
     data, out, cache = Path(data), Path(out), Path(cache)
-    unknown = set(others or {}) - set(RIVALS)
-    if unknown:
-        raise ValueError(f"got models {sorted(unknown)}, expected some of {sorted(RIVALS)}")
+    check_models(others or {}, RIVALS)
     plan = plan or Plan()
     where = pick_device(device)
     paths = dict(others or {}) | ({OURS: weights} if weights is not None else {})

@@ -1,8 +1,6 @@
 """From one request of the page to the files that answer it."""
 
 import html
-import shutil
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,10 +13,9 @@ import numpy as np
 
 from apps import outputs
 from apps.images import ImageError, encode_png
-from apps.page import caption, pack, shrink, stem_of
+from apps.page import caption, loaded, new_folder, pack, preview, shrink, stem_of
 
 MODEL = "colorization"
-FREE = 10**9  # bytes of disk below which nothing more is written
 
 
 class Colors(Protocol):
@@ -68,14 +65,9 @@ def respond(
     Returns the values of gallery, slider, first file, archive and all files. Raises `gr.Error`,
     one sentence, for a photo that cannot be read, a model that cannot be loaded, a full disk.
     """
-    cache.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(cache).free < FREE:
-        raise gr.Error("The server's disk is nearly full: try again later.")
+    folder = new_folder(cache)  # before the work, which a full disk would waste
     progress(0.05, desc="Loading the model")
-    try:
-        model = predictor()
-    except (OSError, ValueError) as error:
-        raise gr.Error("The model cannot be loaded: the server's log says why.") from error
+    model = loaded(predictor)
     try:
         progress(0.2, desc=f"Imagining {request.k} colourings")
         answer = model(
@@ -89,8 +81,7 @@ def respond(
     except ImageError as error:
         raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from None
     progress(0.8, desc="Writing them at full size")
-    # In Gradio's cache already, so that nothing is copied; by a name that nobody can guess.
-    return _write(Path(tempfile.mkdtemp(dir=cache)), request, answer, grey)
+    return _write(folder, request, answer, grey)
 
 
 def _write(folder: Path, request: Request, answer: Colors, grey: np.ndarray) -> list[Any]:
@@ -116,11 +107,6 @@ def _write(folder: Path, request: Request, answer: Colors, grey: np.ndarray) -> 
     captions = [caption(i, share) for i, share in enumerate(shares, 1)]
     gallery = list(zip(after, captions, strict=True))
     return [gallery, (before, after[0]), files[0], str(archive), files]
-
-
-def preview(number: int) -> str:
-    """The file beside the answers that the page shows of one of them; 0 is the grey photo."""
-    return f"preview-{number}.png"
 
 
 def _save(path: Path, data: bytes) -> str:

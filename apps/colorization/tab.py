@@ -7,8 +7,9 @@ from typing import Any
 
 import gradio as gr
 
+from apps import parts
 from apps.colorization.examples import examples
-from apps.colorization.respond import MODEL, Predictor, Request, preview, respond
+from apps.colorization.respond import MODEL, Predictor, Request, respond
 from apps.page import LAST_SEED, new_seed, own, within
 
 MOST = 16  # answers at a time
@@ -75,17 +76,7 @@ class _Answer:
 
 
 def _question() -> _Question:
-    photo = gr.Image(
-        label="Photo",
-        type="filepath",
-        image_mode=None,
-        format="png",
-        sources=["upload", "clipboard"],
-        height=300,
-        buttons=["fullscreen"],
-        elem_classes="grey",
-        placeholder="### Drop a photo\nor click to choose one",
-    )
+    photo = parts.photo_drop(elem_classes="grey")
     with gr.Row():
         go = gr.Button("Colorize", variant="primary", size="lg", min_width=120, scale=3)
         again = gr.Button("Roll again", size="lg", min_width=100, scale=2)
@@ -113,34 +104,12 @@ def _question() -> _Question:
 
 
 def _answer() -> _Answer:
-    slider = gr.ImageSlider(
-        label="Before and after",
-        type="filepath",
-        image_mode=None,
-        format="png",
-        interactive=False,
-        height=440,
-        max_height=440,
-        buttons=["fullscreen"],
-        elem_classes="viewer",
-    )
-    gallery = gr.Gallery(
-        show_label=False,
-        format="png",
-        columns=4,
-        height="auto",
-        object_fit="cover",
-        allow_preview=False,
-        interactive=False,
-        buttons=[],
-        elem_classes="answers",
-    )
+    slider = parts.before_and_after(height=440)
+    gallery = parts.answers()
     with gr.Row():
         one = gr.DownloadButton("Download", interactive=False, size="md", min_width=120)
         every = gr.DownloadButton("All as ZIP", interactive=False, size="md", min_width=120)
-    # Never seen, but what the page chooses downloads from, and what the hourly sweep clears.
-    files = gr.Files(label="Full size", visible="hidden", interactive=False)
-    return _Answer(slider, gallery, one, every, files)
+    return _Answer(slider, gallery, one, every, parts.full_size())
 
 
 def _connect(asked: _Question, shown: _Answer, predictor: Callable[[], Predictor]) -> None:
@@ -167,44 +136,30 @@ def _connect(asked: _Question, shown: _Answer, predictor: Callable[[], Predictor
         )
         return [request.seed, *respond(request, predictor, cache, progress)]
 
-    def choose(files: list[dict[str, Any]] | None, chosen: gr.SelectData) -> list[Any]:
-        """The answer that was clicked beside the grey photo, and its file to take home."""
-        number = int(chosen.index) + 1
-        file = own((files or [])[number - 1].get("path"), cache)
-        before, after = (file.with_name(preview(i)) for i in (0, number))
-        return [(str(before), str(after)), gr.DownloadButton(_take(number), value=file)]
-
-    # Without Gradio's own preprocessing, which would open the file with every decoder of Pillow
-    # before our gate sees it.
     run: dict[str, Any] = {
         "fn": colorize,
         "inputs": asked.everything(),
         "outputs": [asked.seed, *shown.everything()],
-        "preprocess": False,
-        "concurrency_id": "model",
-        "concurrency_limit": 1,
         "show_progress_on": [shown.slider],
+        **parts.HEAVY,
     }
-    quick: dict[str, Any] = {
-        "queue": False,
-        "api_visibility": "private",
-        "show_progress": "hidden",
-    }
-    rolled = asked.again.click(new_seed, outputs=asked.seed, **quick)
+    rolled = asked.again.click(new_seed, outputs=asked.seed, **parts.QUICK)
     for done in (
         asked.go.click(**run, api_name="colorize"),
         rolled.then(**run, api_visibility="private"),
         asked.examples.load_input_event.then(**run, api_visibility="private"),
     ):
-        done.success(_ready, outputs=[shown.gallery, shown.one, shown.all], **quick)
-    gr.on([asked.go.click, asked.again.click, asked.examples.dataset.click], js=SHOW, **quick)
-    asked.photo.input(_clear, outputs=shown.everything(), **quick)
-    shown.gallery.select(choose, shown.files, [shown.slider, shown.one], preprocess=False, **quick)
+        done.success(_ready, outputs=[shown.gallery, shown.one, shown.all], **parts.QUICK)
+    gr.on(
+        [asked.go.click, asked.again.click, asked.examples.dataset.click], js=SHOW, **parts.QUICK
+    )
+    asked.photo.input(_clear, outputs=shown.everything(), **parts.QUICK)
+    parts.show_chosen(shown.gallery, shown.files, shown.slider, shown.one)
 
 
 def _ready() -> list[Any]:
     """There is something to take home now, the first answer foremost."""
-    first = gr.DownloadButton(_take(1), interactive=True)
+    first = gr.DownloadButton(parts.take(1), interactive=True)
     return [gr.Gallery(selected_index=0), first, gr.DownloadButton(interactive=True)]
 
 
@@ -212,7 +167,3 @@ def _clear() -> list[Any]:
     """Nothing in any component of `_Answer`: another photo is there, or none."""
     closed = gr.DownloadButton(value=None, interactive=False)
     return [None, None, closed, closed, None]
-
-
-def _take(number: int) -> str:
-    return f"Download no. {number}"

@@ -1,6 +1,5 @@
 """Faces with their attributes from disk to the common frame, and the changes made to a batch."""
 
-import csv
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from apps import images
+from apps import images, splits
 from apps.faces import frame, labels
 from apps.faces.attributes import NAMES
 from apps.faces.place import Frame, cut
@@ -51,7 +50,7 @@ class Faces:
 
     def tensors(self, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
         """For networks: x `(B, 3, 64, 64)` in [-1, 1], labels `(B, 40)` in {-1, 0, 1}, float."""
-        return self.pixels[rows].float() / 127.5 - 1, self.labels[rows].float()
+        return frame.to_network(self.pixels[rows]), self.labels[rows].float()
 
     def take(self, rows: Tensor) -> "Faces":
         """The faces with these row numbers `(M,)`."""
@@ -105,12 +104,7 @@ def _listed(folder: Path) -> dict[str, str]:
     path = folder / "split.csv"
     if not path.is_file():
         raise ValueError(f"{folder} has no split.csv: write one with the columns file, split.")
-    with path.open(newline="") as lines:
-        reader = csv.DictReader(lines)
-        missing = [name for name in ("file", "split") if name not in (reader.fieldnames or [])]
-        if missing:
-            raise ValueError(f"{path} lacks the columns {', '.join(missing)}: add them.")
-        return {row["file"]: row["split"] for row in reader}
+    return {row["file"]: row["split"] for row in splits.read_table(path, ("file", "split"))}
 
 
 def _faces_of(
@@ -118,27 +112,14 @@ def _faces_of(
 ) -> list[Face]:
     if not names:
         return []
-    base = _base_of(folder, names)
+    base = splits.base_of(folder, names)
     unknown = np.zeros(len(NAMES), np.int8)
     faces = []
     for name in names:
         path = base / name
-        group = path.parent.name if _is_person(path) else name
+        group = splits.group_of(path, name)
         faces.append(Face(path, folder.name, split, group, table.get(name, unknown)))
     return faces
-
-
-def _base_of(folder: Path, names: Sequence[str]) -> Path:
-    """The folder that the names in a split file start from: the set's own, or one below it."""
-    places = (folder, *sorted(path for path in folder.iterdir() if path.is_dir()))
-    for base in places:
-        if any((base / name).exists() for name in names[:100]):  # a few may be lost
-            return base
-    raise ValueError(f"got {names[0]!r} in {folder}/split.csv, expected a file in or below it")
-
-
-def _is_person(path: Path) -> bool:
-    return path.stem.rpartition("_")[0] == path.parent.name and path.stem[-4:].isdigit()
 
 
 def load_faces(faces: Sequence[Face], *, progress: bool = True) -> Faces:

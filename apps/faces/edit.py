@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from apps.faces.frame import to_image
 from apps.faces.place import SIZE, Frame, cut, paste
 from cvae.latent import optimise
 from cvae.model import CVAE
@@ -18,12 +19,6 @@ class MaskError(ValueError):
     """A mask that leaves nothing to do, or nothing to go by; the message is one sentence."""
 
 
-def to_pixels(x: Tensor) -> np.ndarray:
-    """A face `(3, H, W)` in [-1, 1] as uint8 `(H, W, 3)`."""
-    scaled = ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return scaled.permute(1, 2, 0).cpu().numpy()
-
-
 @torch.inference_mode()
 def edit(
     model: CVAE, pixels: np.ndarray, frame: Frame, x: Tensor, has: Tensor, new: Tensor
@@ -32,7 +27,7 @@ def edit(
     before, after = model.condition(has), model.condition(new)
     z = model.posterior(x, before).mean[None]
     old, changed = model.decode(z, before)[0, 0], model.decode(z, after)[0, 0]
-    return paste(pixels, frame, to_pixels(old), to_pixels(changed))
+    return paste(pixels, frame, to_image(old), to_image(changed))
 
 
 def complete(
@@ -73,7 +68,7 @@ def complete(
     )
     with torch.inference_mode():
         faces = model.decode(z[:k, None], context)[0]
-    return [_fill(pixels, hidden, frame, to_pixels(face)) for face in faces]
+    return [_fill(pixels, hidden, frame, to_image(face)) for face in faces]
 
 
 class _Decode:

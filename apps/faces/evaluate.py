@@ -59,9 +59,7 @@ def evaluate(
         ValueError: faces are missing, or `others` names an unknown model.
     """
     others, plan, where = dict(others or {}), plan or Plan(), runtime.pick_device(device)
-    unknown = set(others) - set(RIVALS)
-    if unknown:
-        raise ValueError(f"got models {sorted(unknown)}, expected some of {sorted(RIVALS)}")
+    runtime.check_models(others, RIVALS)
     rows = _rows(others, weights, where)
     network = judge if isinstance(judge, nn.Module) else _network(judge)
     reader = Judge(network, device=where)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from apps.faces.judge import to_network, to_pixels
+from apps.faces.frame import to_network, to_pixels
 from apps.faces.layered import Layers
 from apps.faces.rows import Row
 from cvae.likelihoods import gaussian

@@ -1,6 +1,13 @@
-"""The common frame: where eyes and mouth lie in the 64×64 pixels that every model sees."""
+"""The common frame: where eyes and mouth lie in the 64×64 pixels that every model sees.
+
+And how its 8 bits become the numbers of networks, and numbers 8 bits.
+"""
 
 from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
 
 SIZE = 64  # pixels a side
 
@@ -41,3 +48,23 @@ def celeba_crop(height: int, width: int) -> Crop:
         (True, True)
     """
     return CELEBA_96 if (height, width) == (96, 96) else WHOLE
+
+
+def to_network(pixels: Tensor) -> Tensor:
+    """uint8 -> [-1, 1]."""
+    return pixels.float() / 127.5 - 1
+
+
+def to_pixels(x: Tensor) -> Tensor:
+    """[-1, 1] -> uint8, on the CPU.
+
+    Example:
+        >>> to_pixels(torch.tensor([-1.0, 0.0, 2.0]))
+        tensor([  0, 128, 255], dtype=torch.uint8)
+    """
+    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
+
+
+def to_image(x: Tensor) -> np.ndarray:
+    """A face `(3, H, W)` in [-1, 1] as uint8 `(H, W, 3)`."""
+    return to_pixels(x).permute(1, 2, 0).numpy()

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from apps.faces.frame import to_network
 from cvae.fidelity import balanced_threshold
 
 BATCH = 64
@@ -38,16 +39,6 @@ class Judge:
             parts.append((self.network.last(features).float().cpu(), features.float().cpu()))
         logits, features = zip(*parts, strict=True)
         return Seen(torch.cat(logits), torch.cat(features))
-
-
-def to_network(pixels: Tensor) -> Tensor:
-    """uint8 -> [-1, 1]."""
-    return pixels.float() / 127.5 - 1
-
-
-def to_pixels(x: Tensor) -> Tensor:
-    """[-1, 1] -> uint8, on the CPU."""
-    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
 
 
 def thresholds(logits: Tensor, labels: Tensor) -> Tensor:

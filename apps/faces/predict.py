@@ -15,6 +15,7 @@ from apps.faces import edit
 from apps.faces.attributes import OFFERED, consistent, request, stated
 from apps.faces.copula import Copula
 from apps.faces.detector import Detector, find_face
+from apps.faces.frame import to_image, to_network
 from apps.faces.model import rebuild
 from apps.faces.place import Frame, cut
 from cvae.model import CVAE, Latent
@@ -208,7 +209,7 @@ class FaceMaker:
 
     def _face(self, pixels: np.ndarray, frame: Frame) -> Tensor:
         face = cut(pixels, frame).transpose(2, 0, 1)
-        return torch.from_numpy(face).to(self.device)[None].float() / 127.5 - 1
+        return to_network(torch.from_numpy(face).to(self.device)[None])
 
     def _latent(self, seed: int, j: int, temperature: float) -> Tensor:
         prior: Latent = self.model.prior(torch.zeros(1, 1, device=self.device))
@@ -219,4 +220,4 @@ class FaceMaker:
 
     @torch.inference_mode()
     def _paint(self, z: Tensor, context: Tensor) -> np.ndarray:
-        return edit.to_pixels(self.model.decode(z, context)[0, 0])
+        return to_image(self.model.decode(z, context)[0, 0])

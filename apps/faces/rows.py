@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from apps.faces.judge import to_pixels
+from apps.faces.frame import to_pixels
 from cvae.model import CVAE
 
 BATCH = 64

@@ -8,8 +8,9 @@ import gradio as gr
 from apps.faces.attributes import GROUPS, STRONG, title
 from apps.faces.tab_parts import people, toggles, walk
 from apps.faces.tab_respond import Studio, shown, side_by_side
-from apps.faces.tab_wires import LIVE, QUICK, save
+from apps.faces.tab_wires import LIVE, save
 from apps.page import new_seed
+from apps.parts import QUICK, take
 
 NOTE = """
 Sixteen people who never were. Ask for what they should have: they stay who they are.
@@ -75,7 +76,7 @@ def _draw() -> _Make:
             with gr.Row(elem_classes="under"):
                 seed = gr.Number(0, label="Seed", precision=0, min_width=120, elem_classes="seed")
                 again = gr.Button("New people", variant="primary", size="md", min_width=110)
-                one = gr.Button("Download no. 1", size="md", min_width=110)
+                one = gr.Button(take(1), size="md", min_width=110)
                 every = gr.Button("All as ZIP", size="md", min_width=110)
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=260):

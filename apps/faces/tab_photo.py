@@ -5,10 +5,11 @@ from typing import Any
 
 import gradio as gr
 
+from apps import parts
 from apps.faces.tab_parts import canvas, toggles
-from apps.faces.tab_respond import TO_PAINT, Studio, preview, reading, shown
-from apps.faces.tab_wires import HEAVY, LIVE, QUICK, save
-from apps.page import new_seed, own, shrink
+from apps.faces.tab_respond import TO_PAINT, Studio, reading, shown
+from apps.faces.tab_wires import LIVE, save
+from apps.page import new_seed, shrink
 
 NOTE = """
 Drop a photo of a face: see what it seems to have, change that, or have a part filled in.
@@ -17,6 +18,7 @@ what photos with such labels look like: no fact about a person, and nobody is re
 before you change someone else's face.</span>
 """
 HINT = "A click on a name adds it to the face, one on − takes it away."
+HEIGHT = 380  # of before and after, pixels
 FILL = """
 <span class="note">Paint over what is to be filled: sunglasses, a scratch, a hand.</span>
 """
@@ -47,16 +49,7 @@ def section(studio: Studio, file: gr.File) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
             gr.Markdown(NOTE)
-            photo = gr.Image(
-                label="Photo",
-                type="filepath",
-                image_mode=None,
-                format="png",
-                sources=["upload", "clipboard"],
-                height=300,
-                buttons=["fullscreen"],
-                placeholder="### Drop a photo\nor click to choose one",
-            )
+            photo = parts.photo_drop()
             seems = gr.HTML(elem_classes="seems")
         with gr.Column(scale=8, min_width=320), gr.Tabs(elem_classes="uses"):
             with gr.Tab("Change"):
@@ -67,7 +60,7 @@ def section(studio: Studio, file: gr.File) -> None:
 
 
 def _change() -> tuple[Any, ...]:
-    slider = _before_and_after()
+    slider = parts.before_and_after(height=HEIGHT)
     whole = gr.Button("Download at full size", interactive=False, size="md")
     asked = toggles(hint=HINT)
     return asked, slider, whole
@@ -80,37 +73,10 @@ def _fill() -> tuple[Any, ...]:
         fill = gr.Button("Fill in", variant="primary", size="md", min_width=110)
         again = gr.Button("Roll again", size="md", min_width=110)
         seed = gr.Number(0, label="Seed", precision=0, min_width=120, elem_classes="seed")
-    filled = _before_and_after(visible=False)
-    gallery = gr.Gallery(
-        show_label=False,
-        format="png",
-        columns=4,
-        height="auto",
-        object_fit="cover",
-        allow_preview=False,
-        interactive=False,
-        buttons=[],
-        visible=False,
-        elem_classes="answers",
-    )
+    filled = parts.before_and_after(height=HEIGHT, visible=False)
+    gallery = parts.answers(visible=False)
     one = gr.DownloadButton("Download", visible=False, size="md")
-    files = gr.Files(label="Full size", visible="hidden", interactive=False)
-    return painted, fill, again, seed, gallery, filled, one, files
-
-
-def _before_and_after(*, visible: bool = True) -> gr.ImageSlider:
-    return gr.ImageSlider(
-        label="Before and after",
-        type="filepath",
-        image_mode=None,
-        format="png",
-        interactive=False,
-        height=380,
-        max_height=380,
-        buttons=["fullscreen"],
-        visible=visible,
-        elem_classes="viewer",
-    )
+    return painted, fill, again, seed, gallery, filled, one, parts.full_size()
 
 
 def _connect(part: _Photo, studio: Studio, file: gr.File) -> None:
@@ -136,18 +102,16 @@ def _connect(part: _Photo, studio: Studio, file: gr.File) -> None:
         """Four ways to fill what the mask hides: previews, before and after, a file, all files."""
         return studio.fill(photo, painted, seed)
 
-    def choose(files: list[dict[str, Any]] | None, chosen: gr.SelectData) -> list[Any]:
-        """The filling that was clicked beside the photo, and its file to take home."""
-        number = int(chosen.index) + 1
-        found = own((files or [])[number - 1].get("path"), studio.cache)
-        before, after = (found.with_name(preview(i)) for i in (0, number))
-        return [(str(before), str(after)), gr.DownloadButton(_take(number), value=found)]
-
     shows = [part.seems, part.slider, part.canvas, part.whole]
     private: dict[str, Any] = {"api_visibility": "private"}
-    cleared = part.photo.input(_clear, outputs=[*shows, *part.fillings()], **QUICK)
+    cleared = part.photo.input(_clear, outputs=[*shows, *part.fillings()], **parts.QUICK)
     cleared.then(
-        arrive, [part.photo, part.asked], shows, **HEAVY, **private, show_progress_on=part.slider
+        arrive,
+        [part.photo, part.asked],
+        shows,
+        **parts.HEAVY,
+        **private,
+        show_progress_on=part.slider,
     )
     part.asked.input(change, [part.photo, part.asked], part.slider, **LIVE, **private)
     save(part.whole, edit, [part.photo, part.asked], file, api="edit")
@@ -156,20 +120,20 @@ def _connect(part: _Photo, studio: Studio, file: gr.File) -> None:
         "inputs": [part.photo, part.canvas, part.seed],
         "outputs": part.fillings(),
         "show_progress_on": [part.canvas],
-        **HEAVY,
+        **parts.HEAVY,
     }
-    rolled = part.again.click(new_seed, outputs=part.seed, **QUICK)
+    rolled = part.again.click(new_seed, outputs=part.seed, **parts.QUICK)
     for done in (
         part.fill.click(**fill, api_name="complete"),
         rolled.then(**fill, **private),
     ):
-        done.success(_ready, outputs=part.fillings()[:3], **QUICK)
-    part.gallery.select(choose, part.files, [part.filled, part.one], preprocess=False, **QUICK)
+        done.success(_ready, outputs=part.fillings()[:3], **parts.QUICK)
+    parts.show_chosen(part.gallery, part.files, part.filled, part.one)
 
 
 def _ready() -> list[Any]:
     """There are fillings to see now, the first foremost."""
-    first = gr.DownloadButton(_take(1), visible=True)
+    first = gr.DownloadButton(parts.take(1), visible=True)
     return [gr.Gallery(visible=True, selected_index=0), gr.ImageSlider(visible=True), first]
 
 
@@ -178,7 +142,3 @@ def _clear() -> list[Any]:
     away = [gr.Gallery(None, visible=False), gr.ImageSlider(None, visible=False)]
     taken = gr.DownloadButton(value=None, visible=False)
     return [None, None, {}, gr.Button(interactive=False), *away, taken, None]
-
-
-def _take(number: int) -> str:
-    return f"Download no. {number}"

@@ -3,8 +3,6 @@
 import base64
 import binascii
 import html
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,13 +21,23 @@ from apps.faces.edit import MaskError
 from apps.faces.place import Frame
 from apps.faces.tab_parts import STEPS, K
 from apps.grid import grid, join
-from apps.page import LAST_SEED, own, pack, shrink, stem_of, within
+from apps.page import (
+    LAST_SEED,
+    NO_MODEL,
+    loaded,
+    new_folder,
+    own,
+    pack,
+    preview,
+    shrink,
+    stem_of,
+    within,
+)
 from pretrained.store import WeightsError
 
 if TYPE_CHECKING:
     from apps.faces.predict import FaceMaker
 
-FREE = 10**9  # bytes of disk below which nothing more is written
 LARGER = 4  # times as large as the model makes them are faces shown
 TO_PAINT = 800  # longest side of a photo that is painted over, pixels
 FILLINGS = 4
@@ -83,7 +91,7 @@ class Studio:
             seed, temperature = numbers(seed, temperature)
             j = int(within(face, 0, K - 1, 0))
             picture = self._faces(states(attributes), seed, temperature)[j]
-        return _save(self.folder() / f"face-{j + 1}-seed-{seed}.png", enlarge(picture))
+        return _save(new_folder(self.cache) / f"face-{j + 1}-seed-{seed}.png", enlarge(picture))
 
     def archive(self, attributes: Any, seed: Any, temperature: Any) -> str:
         """A ZIP with all faces as the model makes them, their grid, and how to have them again."""
@@ -91,7 +99,7 @@ class Studio:
             asked, (seed, temperature) = states(attributes), numbers(seed, temperature)
             faces = self._faces(asked, seed, temperature)
             name = self._maker().name
-        folder, names = self.folder(), [f"{j}.png" for j in range(1, K + 1)]
+        folder, names = new_folder(self.cache), [f"{j}.png" for j in range(1, K + 1)]
         for file, face in zip([*names, "grid.png"], [*faces, grid(faces)], strict=True):
             _save(folder / file, face)
         outputs.write_samples(
@@ -116,7 +124,7 @@ class Studio:
         steps = self.walk(attributes, attribute, seed, face, temperature)
         name = canonical(str(attribute)[:60])
         strip = join([enlarge(step) for step in steps], axis=1)
-        return _save(self.folder() / f"{name}.png", strip)
+        return _save(new_folder(self.cache) / f"{name}.png", strip)
 
     def portrait(self, photo: Any) -> Portrait:
         """The upload, read and looked at; once for all that follows."""
@@ -125,7 +133,7 @@ class Studio:
     def change(self, photo: Any, attributes: Any) -> tuple[str, str]:
         """Files with the photo before and after, small enough for the page."""
         before, after = self._edit(photo, attributes)
-        folder = self.folder()
+        folder = new_folder(self.cache)
         return (
             _save(folder / "before.png", shrink(before)),
             _save(folder / "after.png", shrink(after)),
@@ -134,7 +142,7 @@ class Studio:
     def changed(self, photo: Any, attributes: Any) -> str:
         """A file with the changed photo, at its own size."""
         _, after = self._edit(photo, attributes)
-        return _save(self.folder() / f"{stem_of(photo['path'])}-changed.png", after)
+        return _save(new_folder(self.cache) / f"{stem_of(photo['path'])}-changed.png", after)
 
     def fill(self, photo: Any, painted: Any, seed: Any) -> list[Any]:
         """Values of gallery, before and after, first file, all files."""
@@ -143,7 +151,7 @@ class Studio:
         with one_sentence():
             hidden = mask_of(painted, seen.pixels.shape[:2])
             filled = self._maker().complete(seen.pixels, hidden, FILLINGS, seed, seen.frame)
-        folder, stem = self.folder(), stem_of(photo["path"])
+        folder, stem = new_folder(self.cache), stem_of(photo["path"])
         files = [_save(folder / f"{stem}-{i}.png", picture) for i, picture in enumerate(filled, 1)]
         before, *after = [
             _save(folder / preview(i), shrink(picture))
@@ -151,13 +159,6 @@ class Studio:
         ]
         gallery = [(path, str(i)) for i, path in enumerate(after, 1)]
         return [gallery, (before, after[0]), files[0], files]
-
-    def folder(self) -> Path:
-        """A new place in the cache, by a name that nobody can guess."""
-        self.cache.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(self.cache).free < FREE:
-            raise gr.Error("The server's disk is nearly full: try again later.")
-        return Path(tempfile.mkdtemp(dir=self.cache))
 
     def _own(self, photo: Any) -> Path:
         if not isinstance(photo, dict) or not photo.get("path"):
@@ -171,10 +172,7 @@ class Studio:
             return seen.pixels, self._maker().edit(seen.pixels, dict(asked), seen.frame)
 
     def _maker(self) -> "FaceMaker":
-        try:
-            return self._predictor()
-        except (OSError, ValueError) as error:
-            raise gr.Error("The model cannot be loaded: the server's log says why.") from error
+        return loaded(self._predictor)
 
     def _make(self, asked: Asked, seed: int, temperature: float) -> list[np.ndarray]:
         return self._maker()(dict(asked), k=K, seed=seed, temperature=temperature).images
@@ -206,7 +204,7 @@ def one_sentence() -> Iterator[None]:
     except (images.ImageError, MaskError) as error:
         raise sorry(str(error)) from None
     except WeightsError as error:  # of the networks beside the model, which are loaded late
-        raise gr.Error("The model cannot be loaded: the server's log says why.") from error
+        raise gr.Error(NO_MODEL) from error
 
 
 def sorry(sentence: str) -> gr.Error:
@@ -287,11 +285,6 @@ def enlarge(face: np.ndarray) -> np.ndarray:
 def side_by_side(faces: Sequence[np.ndarray]) -> np.ndarray:
     """Faces at the size in which they are shown, without a gap."""
     return np.concatenate([enlarge(face) for face in faces], axis=1)
-
-
-def preview(number: int) -> str:
-    """The file that the page shows of a filling; 0 is the photo as it came."""
-    return f"preview-{number}.png"
 
 
 def _sheet(faces: Sequence[np.ndarray]) -> np.ndarray:

@@ -4,16 +4,10 @@ from typing import Any
 
 import gradio as gr
 
-# The model answers one request at a time. Without Gradio's own preprocessing: it would open files
-# with every decoder of Pillow before our gate sees them, and believe what it is sent.
-HEAVY: dict[str, Any] = {
-    "preprocess": False,
-    "concurrency_id": "model",
-    "concurrency_limit": 1,
-}
+from apps.parts import HEAVY, QUICK
+
 # While somebody clicks on, only the last state is answered, and nothing flickers meanwhile.
 LIVE: dict[str, Any] = {**HEAVY, "trigger_mode": "always_last", "show_progress": "hidden"}
-QUICK: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
 # The file is made when it is asked for; a browser saves what a click on a link leads to.
 _TAKE = """

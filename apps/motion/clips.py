@@ -1,12 +1,10 @@
 """Which clips there are, and to which split each belongs; nothing is opened here."""
 
-import csv
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from apps import video
+from apps import splits, video
 
 SPLITS = ("train", "val", "test")
 
@@ -47,21 +45,16 @@ def _name(clip: ClipFile) -> str:
 
 
 def _listed(folder: Path, table: Path) -> list[ClipFile]:
-    with table.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines)
-        missing = [n for n in ("file", "scene", "split") if n not in (reader.fieldnames or [])]
-        if missing:
-            raise ValueError(f"{table} lacks the columns {', '.join(missing)}: add them.")
-        clips = []
-        for row in reader:
-            name, split = row["file"], row["split"]
-            if split not in SPLITS:
-                raise ValueError(
-                    f"got split {split!r} for {name} in {table}, expected {', '.join(SPLITS)}"
-                )
-            if ".." in Path(name).parts or Path(name).is_absolute():
-                raise ValueError(f"got {name!r} in {table}, expected a file below {folder}")
-            clips.append(ClipFile(folder / name, name, row["scene"], split))
+    clips = []
+    for row in splits.read_table(table, ("file", "scene", "split")):
+        name, split = row["file"], row["split"]
+        if split not in SPLITS:
+            raise ValueError(
+                f"got split {split!r} for {name} in {table}, expected {', '.join(SPLITS)}"
+            )
+        if ".." in Path(name).parts or Path(name).is_absolute():
+            raise ValueError(f"got {name!r} in {table}, expected a file below {folder}")
+        clips.append(ClipFile(folder / name, name, row["scene"], split))
     return clips
 
 
@@ -71,19 +64,8 @@ def _found(folder: Path) -> list[ClipFile]:
         if path.is_file() and video.is_video(path):
             name = path.relative_to(folder).as_posix()
             scene = name.rpartition("/")[0] or name
-            clips.append(ClipFile(path, name, scene, deal(scene)))
+            clips.append(ClipFile(path, name, scene, splits.deal(scene)))
     return clips
-
-
-def deal(scene: str) -> str:
-    """The split of a scene where nobody says: always the same, whatever else there is.
-
-    Example:
-        >>> deal("street/3"), deal("street/3")
-        ('train', 'train')
-    """
-    share = int.from_bytes(hashlib.sha256(scene.encode()).digest()[:4], "big") / 2**32
-    return "train" if share < 0.9 else "val" if share < 0.95 else "test"
 
 
 def check_scenes(pairs: Iterable[tuple[str, str]]) -> None:

@@ -1,7 +1,6 @@
 """The gate against awkward and hostile files: a picture or one error, time and memory bounded."""
 
 import io
-import os
 import re
 import struct
 import subprocess
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from apps.images import MAX_BYTES, MAX_PIXELS, ImageError, Picture, read
+from tests.apps.no_files import refuses_what_is_no_file
 
 MODES = ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB"]
 MODES += ["HSV", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"]
@@ -130,27 +130,7 @@ def test_the_extension_does_not_matter_and_the_content_does(tmp_path: Path) -> N
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.png")
-    (tmp_path / "folder.png").mkdir()
-    (tmp_path / "empty.png").touch()
-    with (tmp_path / "huge.png").open("wb") as file:
-        file.truncate(MAX_BYTES + 1)
-    expected = {
-        "pipe.png": "is no file",
-        "folder.png": "is no file",
-        "empty.png": "is empty",
-        "missing.png": "does not exist",
-        "huge.png": "more than 64 MB",
-        "nul\0.png": "does not exist",
-        "long" * 999: "cannot be opened",
-    }
-    for name, reason in expected.items():
-        with pytest.raises(ImageError, match=reason) as caught:
-            read(tmp_path / name)
-        assert str(tmp_path) not in str(caught.value)  # a server's folders are its own business
-    for source in (None, 3, io.BytesIO(), [[0]]):
-        with pytest.raises(ImageError, match="give a path"):
-            read(source)  # type: ignore[arg-type]
+    refuses_what_is_no_file(read, ImageError, tmp_path, suffix=".png", most=MAX_BYTES)
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:

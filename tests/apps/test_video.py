@@ -1,7 +1,6 @@
 """The gate for videos: the same frames and times from every container, and hostile files."""
 
 import io
-import os
 import re
 import struct
 import time
@@ -16,6 +15,7 @@ import pytest
 
 from apps import video
 from apps.video import MAX_BYTES, Clip, VideoError, is_video, read
+from tests.apps.no_files import refuses_what_is_no_file
 
 KINDS = {  # what phones, cameras, browsers and data sets hold
     "mp4": ("mp4", "libx264", {}),
@@ -271,27 +271,7 @@ def test_ceilings_hold_while_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.mp4")
-    (tmp_path / "folder.mp4").mkdir()
-    (tmp_path / "empty.mp4").touch()
-    with (tmp_path / "huge.mp4").open("wb") as file:
-        file.truncate(MAX_BYTES + 1)
-    expected = {
-        "pipe.mp4": "is no file",
-        "folder.mp4": "is no file",
-        "empty.mp4": "is empty",
-        "missing.mp4": "does not exist",
-        "huge.mp4": "more than 256 MB",
-        "nul\0.mp4": "does not exist|cannot be opened",
-        "long" * 999: "cannot be opened|does not exist",
-    }
-    for name, reason in expected.items():
-        with pytest.raises(VideoError, match=reason) as caught:
-            read(tmp_path / name)
-        assert str(tmp_path) not in str(caught.value)  # a server's folders are its own business
-    for source in (None, 3, io.BytesIO(), [[0]]):
-        with pytest.raises(VideoError, match="give a path"):
-            read(source)  # type: ignore[arg-type]
+    refuses_what_is_no_file(read, VideoError, tmp_path, suffix=".mp4", most=MAX_BYTES)
 
 
 def test_names() -> None:

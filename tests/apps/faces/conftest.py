@@ -1,6 +1,5 @@
 """A toy world of faces in which what is labelled can be seen."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,15 +7,7 @@ import torch
 
 from apps.faces.attributes import NAMES, OFFERED
 from apps.faces.data import Face, Faces
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks this small gain nothing from a second thread, and wait for it on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+from tests.threads import one_thread as one_thread
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from apps.faces.attributes import OFFERED
-from apps.faces.judge import Judge, to_pixels
+from apps.faces.frame import to_pixels
+from apps.faces.judge import Judge
 from apps.faces.rows import Row
 from cvae.distributions import DiagonalNormal
 from cvae.model import CVAE

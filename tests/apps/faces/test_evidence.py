@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from apps.faces import evidence
-from apps.faces.judge import to_network
+from apps.faces.frame import to_network
 from apps.faces.layered import LayeredSize, build_layered
 from apps.faces.rows import Row
 from cvae.distributions import DiagonalNormal

@@ -1,7 +1,8 @@
-"""Cutting the common frame out of a picture."""
+"""Cutting the common frame out of a picture, and its pixels as numbers."""
 
 import numpy as np
 import pytest
+import torch
 
 from apps.faces import frame
 from apps.faces.frame import Crop
@@ -55,3 +56,13 @@ def test_detail_is_neither_lost_nor_folded() -> None:
     wave = 127 + 100 * np.sin(np.arange(96) * 2 * np.pi / 6)  # 6 pixels of 96 are 4 of 64
     stripes = np.broadcast_to(wave[None, :, None], (96, 96, 3)).astype(np.uint8)
     assert framed(stripes, Crop(side=0.999)).std() > 0.8 * stripes.std()
+
+
+def test_pixels_survive_the_way_to_the_network_and_back() -> None:
+    pixels = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(frame.to_pixels(frame.to_network(pixels)), pixels)
+    assert frame.to_pixels(torch.tensor([-2.0, 2.0])).tolist() == [0, 255]
+    face = torch.rand(3, 4, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    image = frame.to_image(face)
+    assert image.shape == (4, 5, 3) and image.dtype == np.uint8
+    assert np.array_equal(image[1, 2], frame.to_pixels(face[:, 1, 2]).numpy())

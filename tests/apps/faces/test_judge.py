@@ -21,12 +21,6 @@ def test_batches_change_nothing_and_both_answers_are_the_networks() -> None:
         assert torch.allclose(seen.features[-2:], network.features(x), atol=1e-4)
 
 
-def test_pixels_survive_the_way_to_the_network_and_back() -> None:
-    pixels = torch.arange(256, dtype=torch.uint8)
-    assert torch.equal(judge.to_pixels(judge.to_network(pixels)), pixels)
-    assert judge.to_pixels(torch.tensor([-2.0, 2.0])).tolist() == [0, 255]
-
-
 def test_lines_are_balanced_on_what_is_known() -> None:
     logits = torch.tensor([[1.0, 1.0], [2.0, 5.0], [6.0, 2.0], [3.0, 3.0]])
     labels = torch.tensor([[-1.0, 1.0], [-1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])

@@ -3,7 +3,7 @@
 import torch
 
 from apps.faces import held_out, rows
-from apps.faces.judge import to_network
+from apps.faces.frame import to_network
 from tests.apps.faces import planted
 
 
