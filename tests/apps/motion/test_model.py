@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -144,7 +145,8 @@ def test_training_learns_what_moves(make_windows: Callable[..., Windows], tmp_pa
     trainer = train_on(recipe, windows, tmp_path / "run", progress=False)
     lines = (tmp_path / "run/stats.jsonl").read_text().splitlines()
     assert lines and trainer.step == 60
-    model = trainer.objective.model.eval()
+    model: Any = trainer.objective.model
+    model.eval()
     frames, truth, _ = windows.tensors(slice(0, 4))
     scene = model.condition(frames)
     hint = scene.hint[:, 0]
@@ -157,12 +159,12 @@ def test_a_tower_starts_from_that_of_a_photo_model(tmp_path: Path) -> None:
     photo = Tower(width=8).state_dict()
     state = {f"condition.{key}": value for key, value in photo.items()}
     store.save(tmp_path / "photos", state=state, config={"domain": "photos"}, card="")
-    model = build(SIZE)
-    hint = model.condition.hint.weight.clone()
-    start_tower(model.condition, tmp_path / "photos")
-    own = model.condition.state_dict()
+    tower: Any = build(SIZE).condition
+    hint = tower.hint.weight.clone()
+    start_tower(tower, tmp_path / "photos")
+    own = tower.state_dict()
     assert all(torch.equal(own[key], value) for key, value in photo.items())
-    assert torch.equal(model.condition.hint.weight, hint)
+    assert torch.equal(tower.hint.weight, hint)
     with pytest.raises(ValueError, match="expected one of the same width"):
         start_tower(build(Size(width=16)).condition, tmp_path / "photos")
 
