@@ -20,7 +20,7 @@ def said(*, logit: float, raw: float, v: list[float], widths: list[float]) -> Te
 def one() -> Tensor:
     rng = np.random.default_rng(0)
     return said(
-        logit=0.4, raw=1.1, v=(2 * rng.normal(size=10)).tolist(), widths=rng.normal(size=10) * 0.3
+        logit=0.4, raw=1.1, v=(2 * rng.normal(size=10)).tolist(), widths=(rng.normal(size=10) * 0.3).tolist()
     )
 
 
