@@ -1,7 +1,7 @@
 """The page as a person sees it: a real browser, from upload to download."""
 
-import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,28 +13,7 @@ from PIL import Image
 
 from apps import images, web
 from pretrained import store
-
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
-
-pytestmark = pytest.mark.skipif(
-    BROWSER is None,
-    reason="this test drives the system's Chromium; on Debian: apt-get install chromium",
-)
-
-ALONE = [
-    "--no-sandbox",  # containers run as root
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-sync",
-    "--no-first-run",
-    "--no-proxy-server",
-]
+from tests.apps.pages import serving
 
 
 class Tints:
@@ -56,46 +35,21 @@ def predictors() -> dict[str, Callable[[], Any]]:
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with web.workplace():
-        blocks = web.build(device="cpu", predictors=predictors())
-        try:
-            yield web.launch(blocks)
-        finally:
-            blocks.close()
+def url(chromium: str) -> Iterator[str]:
+    with serving(partial(web.build, device="cpu", predictors=predictors())) as site:
+        yield site.url
 
 
 @pytest.fixture(params=[(1280, 900), (390, 844)], ids=["desk", "phone"])
-def tab(url: str, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The page in a fresh window; whatever it wants from elsewhere is refused and noted."""
-    width, height = request.param
-    with playwright.sync_playwright() as run:
-        browser = run.chromium.launch(executable_path=BROWSER, args=ALONE)
-        window = browser.new_page(viewport={"width": width, "height": height})
-        window.set_default_timeout(60_000)
-        playwright.expect.set_options(timeout=60_000)  # its own 5 s are short on a busy machine
-        abroad: list[str] = []
-
-        def fetch(route: Any) -> None:
-            if route.request.url.startswith((url, "data:", "blob:")):
-                route.continue_()
-            else:
-                abroad.append(route.request.url)
-                route.abort()
-
-        window.route("**/*", fetch)
-        window.goto(url)
-        yield window
-        browser.close()
-    assert not abroad
+def tab(url: str, look: Callable[..., Any], request: pytest.FixtureRequest) -> Any:
+    return look(url, *request.param)
 
 
-def test_from_upload_to_download(tab: Any, tmp_path: Path) -> None:
+def test_from_upload_to_download(tab: Any, expect: Any, tmp_path: Path) -> None:
     photo = tmp_path / "street.jpg"
     height, width = 300, 420
     noise = np.random.default_rng(0).uniform(0, 255, (6, 8)).astype(np.float32)
     Image.fromarray(cv2.resize(noise, (width, height)).astype(np.uint8)).save(photo)
-    expect = playwright.expect
     answers = tab.locator(".answers img")
     download = tab.get_by_role("button", name="Download no.")
 
@@ -119,8 +73,7 @@ def test_from_upload_to_download(tab: Any, tmp_path: Path) -> None:
         assert (image.format, image.size) == ("PNG", (width, height))
 
 
-def test_rolling_again_shows_another_seed_and_other_answers(tab: Any) -> None:
-    expect = playwright.expect
+def test_rolling_again_shows_another_seed_and_other_answers(tab: Any, expect: Any) -> None:
     seed = tab.get_by_label("Seed")
     first = tab.locator(".answers img").first
 

@@ -5,11 +5,11 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import gradio as gr
 import httpx
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from PIL import Image
 
 from apps import images, page, web
 from apps.colorization.examples import examples
+from tests.apps.pages import Served, by_hand, lossy, pixels, serving
 
 
 @dataclass
@@ -45,11 +46,8 @@ class Tints:
 
 
 @dataclass(frozen=True)
-class Site:
-    url: str
-    blocks: gr.Blocks
+class Site(Served):
     model: Tints
-    cache: Path
     loads: list[int]
 
 
@@ -61,18 +59,8 @@ def site() -> Iterator[Site]:
         loads.append(1)
         return model
 
-    with web.workplace() as folder:
-        blocks = web.build(predictors={"Colorize": load})
-        try:
-            url = web.launch(blocks)
-            yield Site(url, blocks, model, folder / "files", loads)
-        finally:
-            blocks.close()
-
-
-@pytest.fixture(scope="module")
-def client(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Client:
-    return Client(site.url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+    with serving(partial(web.build, predictors={"Colorize": load})) as served:
+        yield Site(**vars(served), model=model, loads=loads)
 
 
 @pytest.fixture
@@ -93,17 +81,8 @@ def colorize(client: Client, path: Path, **changes: Any) -> SimpleNamespace:
     )
 
 
-def pixels(path: str) -> np.ndarray:
-    with Image.open(path) as image:
-        assert image.format == "PNG"
-        return np.array(image)
-
-
-def by_hand(site: Site, photo: Any) -> str:
-    """A request without the client's help, as an attacker sends it; what the server says to it."""
-    api, data = f"{site.url}gradio_api/call/colorize", [photo, 0, 2, "Distinct answers", 1, 1]
-    event = httpx.post(api, json={"data": data}).json()["event_id"]
-    return httpx.get(f"{api}/{event}", timeout=30).text
+def colorize_by_hand(site: Site, photo: Any) -> str:
+    return by_hand(site, "colorize", photo, 0, 2, "Distinct answers", 1, 1)
 
 
 def test_a_photo_comes_back_k_times_at_its_own_size(client: Client, photo: Path) -> None:
@@ -180,7 +159,7 @@ def test_a_bad_file_gives_one_sentence(
 
 
 def test_no_photo_gives_one_sentence(site: Site) -> None:
-    assert "There is no photo yet: drop one first." in by_hand(site, None)
+    assert "There is no photo yet: drop one first." in colorize_by_hand(site, None)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +192,7 @@ def test_no_request_reads_a_file_that_was_not_uploaded(
     site: Site, photo: Path, marks: dict
 ) -> None:
     before = len(site.model.calls)
-    said = by_hand(site, {"path": str(photo), **marks})
+    said = colorize_by_hand(site, {"path": str(photo), **marks})
     assert "event: error" in said and len(site.model.calls) == before
 
 
@@ -275,15 +254,11 @@ def test_a_model_that_cannot_be_loaded_is_said_so(photo: Path) -> None:
     def missing() -> Any:
         raise OSError("secret/place")
 
-    with web.workplace():
-        blocks = web.build(predictors={"Colorize": missing})
-        try:
-            client = Client(web.launch(blocks), verbose=False, download_files=False)
-            with pytest.raises(AppError, match="The model cannot be loaded") as caught:
-                colorize(client, photo)
-            assert "secret" not in str(caught.value)
-        finally:
-            blocks.close()
+    with serving(partial(web.build, predictors={"Colorize": missing})) as site:
+        client = Client(site.url, verbose=False, download_files=False)
+        with pytest.raises(AppError, match="The model cannot be loaded") as caught:
+            colorize(client, photo)
+        assert "secret" not in str(caught.value)
 
 
 def test_the_workplace_is_left_as_it_was_found() -> None:
@@ -314,13 +289,9 @@ def test_passwords_come_from_a_file(tmp_path: Path) -> None:
 
 
 def test_a_password_is_asked_for() -> None:
-    with web.workplace():
-        blocks = web.build(predictors={"Colorize": Tints})
-        try:
-            url = web.launch(blocks, auth=[("ada", "x")])
-            assert httpx.get(f"{url}config").status_code == 401
-        finally:
-            blocks.close()
+    build = partial(web.build, predictors={"Colorize": Tints})
+    with serving(build, auth=[("ada", "x")]) as site:
+        assert httpx.get(f"{site.url}config").status_code == 401
 
 
 def test_every_example_is_a_photo_with_its_attribution() -> None:
@@ -335,12 +306,7 @@ def test_every_example_is_a_photo_with_its_attribution() -> None:
 
 
 def test_png_is_what_the_page_shows(site: Site) -> None:
-    lossy = [
-        block
-        for block in site.blocks.blocks.values()
-        if isinstance(block, gr.Image | gr.ImageSlider | gr.Gallery) and block.format != "png"
-    ]
-    assert not lossy
+    assert not lossy(site.blocks)
 
 
 def test_an_archive_is_the_same_at_any_time(tmp_path: Path) -> None:

@@ -1,92 +1,42 @@
-"""The tab *Faces* over HTTP and in a browser: around networks that learnt nothing."""
+"""The tab *Faces* over HTTP: around networks that learnt nothing."""
 
 import base64
 import json
-import shutil
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import gradio as gr
-import httpx
 import numpy as np
 import pytest
-import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from apps import images, page, web
-from apps.faces import FaceMaker, tab_respond
-from apps.faces import tab as faces
-from apps.faces.attributes import COLUMNS, OFFERED, RequestError
-from apps.faces.copula import Copula
+from apps import images, page
+from apps.faces import tab_respond
+from apps.faces.attributes import OFFERED, RequestError
 from apps.faces.data import Faces
-from apps.faces.detector import NoFace
 from apps.faces.edit import MaskError
-from apps.faces.model import ReaderSize, Size, build, build_reader
-from apps.faces.place import Frame
 from apps.faces.tab_parts import STEPS, K
 from apps.faces.tab_respond import Studio, mask_of, states
 from pretrained.store import WeightsError
-
-FRAME = Frame(60, 50, 64)
-
-
-class Maker(FaceMaker):
-    """Finds a face in the middle of any photo that is not black; counts what it makes."""
-
-    calls = 0
-
-    def __call__(self, *args: Any, **more: Any) -> Any:
-        self.calls += 1
-        return super().__call__(*args, **more)
-
-    def locate(self, pixels: np.ndarray, box: Any = None) -> Frame:
-        if not pixels.any():
-            raise NoFace("There is none.")
-        return box or FRAME
+from tests.apps.faces.stand_in import FRAME, Maker, stand_in, tab_alone
+from tests.apps.pages import Served, by_hand, lossy, pixels, serving
 
 
 @pytest.fixture(scope="module")
 def maker(world: Faces) -> Maker:
-    torch.manual_seed(0)
-    model = build(Size(width=8, latent=8))
-    for block in model.generation.blocks:  # type: ignore[union-attr]
-        torch.nn.init.normal_(block.film.project.weight, std=0.3)
-        torch.nn.init.normal_(block.conv2.weight, std=0.1)
-    made = Maker(
-        model, Copula.fit((world.labels[:, COLUMNS] > 0).numpy()), device="cpu", name="faces"
-    )
-    made.__dict__["_reader"] = build_reader(ReaderSize(width=8)).eval()
-    return made
-
-
-@dataclass(frozen=True)
-class Site:
-    url: str
-    blocks: gr.Blocks
+    return stand_in(world)
 
 
 @pytest.fixture(scope="module")
-def site(maker: Maker) -> Iterator[Site]:
-    with web.workplace():
-        with gr.Blocks(analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
-            faces.tab(lambda: maker)
-        blocks.queue(max_size=web.WAITING)
-        try:
-            yield Site(web.launch(blocks), blocks)
-        finally:
-            blocks.close()
-
-
-@pytest.fixture(scope="module")
-def client(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Client:
-    return Client(site.url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+def site(maker: Maker) -> Iterator[Served]:
+    with serving(partial(tab_alone, maker)) as served:
+        yield served
 
 
 @pytest.fixture
@@ -102,25 +52,12 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-def pixels(path: str | Path) -> np.ndarray:
-    with Image.open(path) as image:
-        assert image.format == "PNG"
-        return np.array(image)
-
-
 def painted(rows: slice, columns: slice, size: tuple[int, int] = (100, 120)) -> dict[str, str]:
     """What the canvas sends: opaque where somebody painted."""
     stroke = np.zeros((*size, 4), np.uint8)
     stroke[rows, columns] = (217, 72, 43, 255)
     data = images.encode_png(stroke[..., :3].copy(), stroke[..., 3].copy())
     return {"mask": "data:image/png;base64," + base64.b64encode(data).decode()}
-
-
-def by_hand(site: Site, endpoint: str, *data: Any) -> str:
-    """A request without the client's help; what the server says to it."""
-    api = f"{site.url}gradio_api/call/{endpoint}"
-    event = httpx.post(api, json={"data": data}).json()["event_id"]
-    return httpx.get(f"{api}/{event}", timeout=60).text
 
 
 def test_the_archive_holds_what_the_maker_makes(client: Client, maker: Maker) -> None:
@@ -269,7 +206,7 @@ def test_a_mask_is_brought_to_the_size_of_the_photo() -> None:
 
 
 def test_uploads_that_cannot_be_used_get_one_sentence(
-    client: Client, site: Site, tmp_path: Path
+    client: Client, site: Served, tmp_path: Path
 ) -> None:
     black, text = tmp_path / "black.png", tmp_path / "text.png"
     Image.new("RGB", (50, 40)).save(black)
@@ -283,7 +220,7 @@ def test_uploads_that_cannot_be_used_get_one_sentence(
 @pytest.mark.parametrize("endpoint", ["edit", "complete"])
 @pytest.mark.parametrize("marks", [{}, {"meta": {"_type": "gradio.FileData"}}])
 def test_no_request_reads_a_file_that_was_not_uploaded(
-    site: Site, photo: Path, endpoint: str, marks: dict
+    site: Served, photo: Path, endpoint: str, marks: dict
 ) -> None:
     more: tuple[Any, ...] = ({},) if endpoint == "edit" else ({}, 0)
     said = by_hand(site, endpoint, {"path": str(photo), **marks}, *more)
@@ -306,7 +243,7 @@ def test_states_are_known_names_in_one_order() -> None:
         states({"Young": {"rm": "-rf"}})
 
 
-def test_doors_are_closed_and_every_offered_attribute_is_a_toggle(site: Site) -> None:
+def test_doors_are_closed_and_every_offered_attribute_is_a_toggle(site: Served) -> None:
     fns = site.blocks.fns.values()
     public = [fn.api_name for fn in fns if fn.api_visibility == "public"]
     assert sorted(map(str, public)) == ["complete", "edit", "face", "faces", "progress"]
@@ -321,67 +258,4 @@ def test_doors_are_closed_and_every_offered_attribute_is_a_toggle(site: Site) ->
     assert len(parts) == 2
     assert all(part.count(f'data-name="{name}"') == 1 for part in parts for name in OFFERED)
     assert all(part.count("data-name=") == len(OFFERED) for part in parts)
-    lossy = [
-        block
-        for block in site.blocks.blocks.values()
-        if isinstance(block, gr.Image | gr.ImageSlider | gr.Gallery) and block.format != "png"
-    ]
-    assert not lossy
-
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
-ALONE = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"]
-
-
-@pytest.fixture
-def phone(site: Site) -> Iterator[Any]:
-    if BROWSER is None:
-        pytest.skip("this test drives the system's Chromium; on Debian: apt-get install chromium")
-    reason = "pip install playwright"
-    playwright = pytest.importorskip("playwright.sync_api", reason=reason)
-    with playwright.sync_playwright() as run:
-        browser = run.chromium.launch(executable_path=BROWSER, args=ALONE)
-        window = browser.new_page(viewport={"width": 390, "height": 844})
-        window.set_default_timeout(60_000)
-        playwright.expect.set_options(timeout=60_000)
-        window.goto(site.url)
-        yield SimpleNamespace(window=window, expect=playwright.expect)
-        browser.close()
-
-
-def changed(window: Any, selector: str, before: str) -> str:
-    """Wait until a picture is another one, and return it."""
-    window.wait_for_function(
-        "([selector, before]) => document.querySelector(selector).src !== before",
-        arg=[selector, before],
-    )
-    return window.locator(selector).get_attribute("src")
-
-
-def test_toggle_choose_walk_and_save(phone: Any) -> None:
-    window, expect = phone.window, phone.expect
-    people, stage = ".people img", ".walk .stage img"
-    expect(window.locator(stage)).to_be_visible()  # first people and steps come by themselves
-    shown, first = (window.locator(part).get_attribute("src") for part in (people, stage))
-    chip = window.locator(".toggles [data-name=Bald]").first
-    chip.get_by_role("button", name="Bald", exact=True).click()
-    expect(chip).to_have_attribute("data-state", "on")
-    shown = changed(window, people, shown)
-
-    window.locator(".toggles [data-name=Bangs] .with").first.click()
-    expect(window.get_by_text("Bald and Bangs contradict each other")).to_be_visible()
-    assert window.locator(people).get_attribute("src") == shown
-    expect(chip).to_have_attribute("data-state", "on")
-    window.get_by_role("button", name="Clear all").first.click()
-    expect(chip).to_have_attribute("data-state", "")
-    changed(window, people, shown)
-
-    window.get_by_role("radio", name="Face 7", exact=True).click()
-    changed(window, stage, first)
-    window.get_by_role("slider", name="From without to with").fill("8")
-    assert window.locator(".walk i").evaluate("mark => mark.style.left") != "0%"
-    with window.expect_download() as saved:
-        window.get_by_role("button", name="Download no. 7").click()
-    assert saved.value.suggested_filename == "face-7-seed-0.png"
-    assert window.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert not lossy(site.blocks)
