@@ -148,7 +148,7 @@ class Forecaster:
         pixels = images.read(image).pixels
         found = self(image) if forecast is None else forecast
         runtime.check("i", i, 0, len(found.probabilities) - 1)
-        may = None if mask is None else _allowed(images.read(mask).pixels, pixels.shape[:2])
+        may = None if mask is None else allowed(images.read(mask).pixels, pixels.shape[:2])
         return animate(pixels, found, i, strength=strength, mask=may)
 
 
@@ -225,9 +225,10 @@ def animate(
     *,
     strength: float = 1.0,
     mask: NDArray[np.float32] | None = None,
+    most: int = ANIMATED,
 ) -> NDArray[np.uint8]:
-    """A loop of a picture moving as answer i says; above two megapixels it is shrunk to them."""
-    shrink = min(1.0, math.sqrt(ANIMATED / (pixels.shape[0] * pixels.shape[1])))
+    """A loop of a picture moving as answer i says; of more pixels than `most` it is shrunk."""
+    shrink = min(1.0, math.sqrt(most / (pixels.shape[0] * pixels.shape[1])))
     grid, moves = forecast.grid, smooth(forecast.displacements[i])
     if shrink < 1:
         height, width = (round(side * shrink) for side in pixels.shape[:2])
@@ -249,7 +250,8 @@ def _scaled(hint: Hint, scale: tuple[float, float]) -> Hint:
     return Hint((x * scale[0], y * scale[1]), (u * scale[0], v * scale[1]))
 
 
-def _allowed(mask: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.float32]:
+def allowed(mask: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.float32]:
+    """How far a pixel may move, 0 to 1, by the brightness of a mask `(H, W, 3)` of that size."""
     if mask.shape[:2] != size:
         raise ValueError(
             f"got a mask of {mask.shape[1]} x {mask.shape[0]} pixels for an image of "

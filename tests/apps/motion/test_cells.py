@@ -19,9 +19,8 @@ def said(*, logit: float, raw: float, v: list[float], widths: list[float]) -> Te
 @pytest.fixture
 def one() -> Tensor:
     rng = np.random.default_rng(0)
-    return said(
-        logit=0.4, raw=1.1, v=(2 * rng.normal(size=10)).tolist(), widths=(rng.normal(size=10) * 0.3).tolist()
-    )
+    v, widths = rng.normal(size=(2, 10)) * [[2.0], [0.3]]
+    return said(logit=0.4, raw=1.1, v=v.tolist(), widths=widths.tolist())
 
 
 def laws(one: Tensor) -> tuple[float, list]:
