@@ -102,3 +102,10 @@ def train(args: argparse.Namespace) -> None:
     from apps.training import train as run
 
     run(args, recipes=RECIPES, train_recipe=train_recipe)
+
+
+def bench(args: argparse.Namespace) -> None:
+    """Print seconds and memory."""
+    from apps.motion.bench import bench as run
+
+    run(device=args.device)
