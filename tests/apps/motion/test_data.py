@@ -273,7 +273,7 @@ def test_no_group_is_more_than_its_share(
     """Twelve of one group and four of four others: the others stay, whatever the share."""
     whole = make_windows(torch.arange(16.0).reshape(-1, 1, 1, 1, 1).expand(16, 5, 2, *CELLS))
     groups = ["signing"] * 12 + ["street", "davis", "campus", "highway"]
-    named = data.Window(f"{g}/{i}.mp4", "s", "train", 0.0) for i, g in enumerate(groups))
+    named = tuple(data.Window(f"{g}/{i}.mp4", "s", "train", 0.0) for i, g in enumerate(groups))
     windows = replace(whole, windows=named)
     capped = cap_groups(windows, share)
     kept = [window.group for window in capped.windows]
