@@ -16,8 +16,28 @@ DIMS = COEFFICIENTS * 2 * CELLS[0] * CELLS[1]
 BATCH = 32
 
 
-class Row(ABC):
-    """A way to forecast from a still.
+class Scored(ABC):
+    """Whatever has answers to windows that can be scored."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abstractmethod
+    def sets(
+        self, windows: Windows, ks: Sequence[int], *, generator: torch.Generator
+    ) -> dict[int, Tensor]:
+        """Answers `(B, n, 5, 2, 20, 26)` in px for every k, n <= k, where `generator` lives."""
+
+    def nll(self, windows: Windows, *, generator: torch.Generator) -> Tensor | None:
+        """-log p(Y | X), or a bound above it, `(B,)` nats of the `DIMS` coefficients in px.
+
+        None where the method has no density.
+        """
+        return None
+
+
+class Row(Scored):
+    """A way to forecast from a still: of the windows it sees nothing else.
 
     `nested`: its first answers do not depend on how many are asked for. `blind`: it answers every
     still alike.
@@ -25,9 +45,6 @@ class Row(ABC):
 
     nested = True
     blind = False
-
-    def __init__(self, name: str) -> None:
-        self.name = name
 
     @abstractmethod
     def draw(self, frames: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
@@ -40,26 +57,16 @@ class Row(ABC):
     def sets(
         self, windows: Windows, ks: Sequence[int], *, generator: torch.Generator
     ) -> dict[int, Tensor]:
-        """Answers for every k; of a nested row the first of one set.
-
-        A forecast sees nothing of the windows but their stills; only a floor looks at the truth.
-        """
+        """Answers for every k; of a nested row the first of one set."""
         frames = windows.frames.to(generator.device)
         if not self.nested:
             return {k: self.draw(frames, k, generator=generator) for k in ks}
         drawn = self.draw(frames, max(ks), generator=generator)
         return {k: drawn[:, :k] for k in ks}
 
-    def nll(self, windows: Windows, *, generator: torch.Generator) -> Tensor | None:
-        """-log p(Y | X), or a bound above it, `(B,)` nats of the `DIMS` coefficients in px.
-
-        None where the method has no density.
-        """
-        return None
-
 
 def score_row(
-    row: Row,
+    row: Scored,
     truth: Windows,
     *,
     device: torch.device,
@@ -82,7 +89,7 @@ def score_row(
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def squares_of(row: Row, truth: Windows, *, device: torch.device, seed: int = 0) -> Tensor:
+def squares_of(row: Scored, truth: Windows, *, device: torch.device, seed: int = 0) -> Tensor:
     """What a bandwidth is chosen by: `squares` of `score_row` alone."""
     generator = torch.Generator(device).manual_seed(seed)
     parts = []
@@ -92,8 +99,8 @@ def squares_of(row: Row, truth: Windows, *, device: torch.device, seed: int = 0)
     return torch.cat(parts)
 
 
-def nll_of(row: Row, truth: Windows, *, device: torch.device, seed: int = 0) -> Tensor | None:
-    """`Row.nll` of all windows, `(N,)` on the CPU; None where the row has no density."""
+def nll_of(row: Scored, truth: Windows, *, device: torch.device, seed: int = 0) -> Tensor | None:
+    """`Scored.nll` of all windows, `(N,)` on the CPU; None where the row has no density."""
     generator = torch.Generator(device).manual_seed(seed)
     parts = []
     for part in batches(truth):
@@ -108,3 +115,8 @@ def batches(windows: Windows) -> Iterator[Windows]:
     """The windows a few at a time."""
     for rows in torch.arange(len(windows)).split(BATCH):
         yield windows.take(rows)
+
+
+def evenly(windows: Windows, most: int) -> Windows:
+    """At most so many of the windows, every n-th."""
+    return windows.take(torch.arange(0, len(windows), max(1, -(-len(windows) // most))))
