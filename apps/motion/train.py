@@ -49,6 +49,7 @@ def train_on(recipe: Recipe, windows: Windows, out: Path, **options: Any) -> Tra
         "recipe": options.pop("name", ""),
         "windows": len(windows),
         "scenes": len(set(windows.scenes)),
+        "model": recipe.model,
         "size": asdict(recipe.size),
         "weights": asdict(recipe.weights),
         "tower": recipe.tower,
