@@ -11,7 +11,7 @@ from apps.motion import cells, predict, walker
 from apps.motion.data import Windows
 from apps.motion.dct import from_maps
 from apps.motion.posterior import importance_nll
-from apps.motion.rows import Row
+from apps.motion.rows import Pooled, Row
 from cvae.model import CVAE
 from mdn.medoids import medoids
 from mdn.modes import principal_points
@@ -49,26 +49,23 @@ class Samples(Row):
         return importance_nll(self.model, windows, generator=generator)
 
 
-class Shown(Row):
+class Shown(Pooled):
     """What a forecast shows: k medoids of many draws, the one that stands for most first."""
-
-    nested = False
 
     def __init__(self, name: str, model: CVAE, *, pool: int = predict.POOL) -> None:
         super().__init__(name)
         self.model, self.pool = model.eval(), pool
 
-    def draw(self, frames: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
-        answers = []
-        for frame in frames:
-            seed = torch.randint(2**31, (), generator=generator, device=generator.device)
-            drawn = predict.draw(self.model, frame[None], self.pool, seed=int(seed))[0]
-            chosen, _, _ = medoids(predict.apart(drawn), k)
-            answers.append(drawn[chosen])
-        return torch.stack(answers)
+    def gather(self, frame: Tensor, *, generator: torch.Generator) -> Tensor:
+        seed = torch.randint(2**31, (), generator=generator, device=generator.device)
+        return predict.draw(self.model, frame, self.pool, seed=int(seed))[0]
+
+    def choose(self, drawn: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
+        chosen, _, _ = medoids(predict.apart(drawn), k)
+        return drawn[chosen]
 
 
-class Walker(Row):
+class Walker(Pooled):
     """The answers of Walker et al. (2016): k clusters of the livelier half of many draws.
 
     Draws whose mean |motion| is below the median are dropped, k-means finds clusters in the space
@@ -76,19 +73,15 @@ class Walker(Row):
     the answer. The original draws 800; here as many as the own model has.
     """
 
-    nested = False
-
     def __init__(self, name: str, model: CVAE, *, pool: int = predict.POOL) -> None:
         super().__init__(name)
         self.model, self.pool = model.eval(), pool
 
-    def draw(self, frames: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
-        answers = []
-        for frame in frames:
-            maps = draws(self.model, frame[None], self.pool, walker.compose, generator)[0]
-            kept = livelier(maps)
-            answers.append(from_maps(clusters(kept, k, generator) * mask(kept)))
-        return torch.stack(answers)
+    def gather(self, frame: Tensor, *, generator: torch.Generator) -> Tensor:
+        return livelier(draws(self.model, frame, self.pool, walker.compose, generator)[0])
+
+    def choose(self, drawn: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
+        return from_maps(clusters(drawn, k, generator) * mask(drawn))
 
     def nll(self, windows: Windows, *, generator: torch.Generator) -> Tensor:
         """Of the model's draws, before any are dropped."""

@@ -1,7 +1,7 @@
 """What ours is compared with, trained once on the same windows and kept in the caller's cache."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -27,7 +27,7 @@ class Plan:
     `recipe`: what the baselines that need training share with ours; None leaves them out.
     """
 
-    recipe: Recipe | None = field(default_factory=lambda: RECIPES["small"])
+    recipe: Recipe | None = RECIPES["small"]
     kinds: int = quantised.KINDS
     resamples: int = 2000
 

@@ -65,6 +65,39 @@ class Row(Scored):
         return {k: drawn[:, :k] for k in ks}
 
 
+class Pooled(Row):
+    """A row whose k answers are chosen among many draws: the draws are made once for every k."""
+
+    nested = False
+
+    @abstractmethod
+    def gather(self, frame: Tensor, *, generator: torch.Generator) -> Tensor:
+        """The draws `(n, ...)` for one still `(1, 3, 160, 208)`, as `choose` takes them."""
+
+    @abstractmethod
+    def choose(self, drawn: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
+        """k answers among them, `(k, 5, 2, 20, 26)`."""
+
+    def draw(self, frames: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
+        return self._answers(frames, (k,), generator)[k]
+
+    def sets(
+        self, windows: Windows, ks: Sequence[int], *, generator: torch.Generator
+    ) -> dict[int, Tensor]:
+        """Answers for every k, each chosen by itself."""
+        return self._answers(windows.frames.to(generator.device), ks, generator)
+
+    def _answers(
+        self, frames: Tensor, ks: Sequence[int], generator: torch.Generator
+    ) -> dict[int, Tensor]:
+        found: dict[int, list[Tensor]] = {k: [] for k in ks}
+        for frame in frames:
+            drawn = self.gather(frame[None], generator=generator)
+            for k in ks:
+                found[k].append(self.choose(drawn, k, generator=generator))
+        return {k: torch.stack(answers) for k, answers in found.items()}
+
+
 def score_row(
     row: Scored,
     truth: Windows,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,14 @@ from apps.motion.cache import save
 from apps.motion.data import Windows
 from apps.motion.evaluate import evaluate, strangers
 from apps.motion.model import Size, build
+from apps.motion.model_rows import Shown, Walker
 from apps.motion.posterior import Reconstruction, importance_nll
 from apps.motion.recipe import Recipe
 from apps.motion.rivals import NAMES, RIVALS, Plan, plan_of, rivals
-from apps.motion.rows import SHAPE, Row, Scored
+from apps.motion.rows import SHAPE, Pooled, Row, Scored
 from apps.motion.scores import KS
-from apps.motion.tables import FLOOR, OURS, SHOWN, Statistics
+from apps.motion.tables import FLOOR, OURS, SHOWN, Statistics, score_tables
+from apps.motion.walker import WalkerSize, build_walker
 from apps.report import Report, Table
 from cvae.metrics import Interval
 from cvae.training import Schedule
@@ -76,6 +79,16 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = {"domain": "motion", "size": asdict(SIZE)}
     store.save(folder, state=build(SIZE).state_dict(), config=config, card="# Untrained\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def anchor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("walker")
+    torch.manual_seed(0)
+    size = WalkerSize(width=3)
+    config = {"domain": "motion", "model": "walker", "size": asdict(size)}
+    store.save(folder, state=build_walker(size).state_dict(), config=config, card="# Untrained\n")
     return folder
 
 
@@ -160,10 +173,13 @@ def test_the_row_that_is_not_is_too(
 
 @pytest.fixture(scope="module")
 def done(
-    data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory
+    data: Path, weights: Path, anchor: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Report, Path]:
     out = tmp_path_factory.mktemp("out")
-    return run(data, out, weights=weights, limit=3), out
+    with pytest.MonkeyPatch.context() as patch:  # hundreds of draws say nothing more here
+        for row in (Shown, Walker):
+            patch.setattr(module, row.__name__, partial(row, pool=110))
+        return run(data, out, weights=weights, others={"walker": anchor}, limit=2), out
 
 
 def test_the_table_is_complete(done: tuple[Report, Path]) -> None:
@@ -171,12 +187,11 @@ def test_the_table_is_complete(done: tuple[Report, Path]) -> None:
     distances, laws = by_title(report, "Distances"), by_title(report, "Distributions")
     plain = ["zero motion", "mean motion", "PCA-Gaussian", "kNN retrieval"]
     plain.append("zero motion + kNN retrieval")
-    names = [*plain, *NAMES, OURS, SHOWN, FLOOR, "walker"]
+    names = [*plain, *NAMES, "walker", OURS, SHOWN, FLOOR]
     assert list(distances.rows) == list(laws.rows) == names
-    assert distances.remarks == {"walker": "not trained"}
-    dense = {"PCA-Gaussian", *NAMES[:2], OURS}
+    dense = {"PCA-Gaussian", *NAMES[:2], "walker", OURS}
     for table in (distances, laws):
-        for name in names[:-1]:
+        for name in names:
             for column in table.columns:
                 cell = table.rows[name].get(column.key)
                 if column.key == "nll" and name not in dense:
@@ -184,10 +199,15 @@ def test_the_table_is_complete(done: tuple[Report, Path]) -> None:
                     continue
                 assert isinstance(cell, Interval), (name, column.key)
                 assert np.isfinite([cell.low, cell.mean, cell.high]).all()
-    for row in distances.rows.values():
+    for name, row in distances.rows.items():
         means = [cell.mean for k in KS if isinstance(cell := row.get(f"ed{k}"), Interval)]
-        if row is not distances.rows[SHOWN]:
+        if name not in (SHOWN, "walker"):  # they choose anew for every k
             assert means == sorted(means, reverse=True)
+
+
+def test_what_is_not_trained_says_so() -> None:
+    for table in score_tables({"walker": None}, Statistics(("a",))):
+        assert table.remarks == {"walker": "not trained"} and table.rows["walker"] == {}
 
 
 def test_everything_is_saved(done: tuple[Report, Path]) -> None:
@@ -195,8 +215,8 @@ def test_everything_is_saved(done: tuple[Report, Path]) -> None:
     read = Report.load(out / "report.json")
     assert read.markdown() == report.markdown() == (out / "report.md").read_text("utf-8")
     facts = json.loads((out / "report.json").read_text())["facts"]
-    assert facts["windows"] == {"test": 3, "val": 3, "train": 8}
-    assert set(facts["bandwidths"]) == set(by_title(report, "Distances").rows) - {"walker"}
+    assert facts["windows"] == {"test": 2, "val": 2, "train": 8}
+    assert set(facts["bandwidths"]) == set(by_title(report, "Distances").rows)
     assert report.figures == ["min-ed.png", "min-ed-moving.png"]
     for name in report.figures:
         with Image.open(out / name) as picture:
@@ -281,3 +301,26 @@ def test_the_bound_tightens_with_draws(make_windows: Callable[..., Windows]) -> 
         for n in (1, 8)
     ]
     assert found[1] < found[0]
+
+
+class Deck(Pooled):
+    """Draws n, n + 1, ... at its n-th still, and answers with the last of them."""
+
+    gathered = 0
+
+    def gather(self, frame: Tensor, *, generator: torch.Generator) -> Tensor:
+        self.gathered += 1
+        return (self.gathered + torch.arange(60.0))[:, None, None, None, None].expand(-1, *SHAPE)
+
+    def choose(self, drawn: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
+        return drawn[-k:]
+
+
+def test_one_pool_serves_every_k(make_windows: Callable[..., Windows]) -> None:
+    row, windows = Deck("deck"), make_windows(torch.zeros(2, *SHAPE))
+    sets = row.sets(windows, (1, 5), generator=torch.Generator())
+    assert row.gathered == 2
+    assert sets[1][:, :, 0, 0, 0, 0].tolist() == [[60.0], [61.0]]
+    assert sets[5][1, :, 0, 0, 0, 0].tolist() == [57.0, 58.0, 59.0, 60.0, 61.0]
+    drawn = row.draw(windows.frames, 3, generator=torch.Generator())
+    assert drawn.shape == (2, 3, *SHAPE) and row.gathered == 4
