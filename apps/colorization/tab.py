@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from apps import parts
-from apps.colorization.examples import examples
+from apps.examples import examples
 from apps.colorization.respond import MODEL, Predictor, Request, respond
 from apps.page import LAST_SEED, new_seed, own, within
 
