@@ -36,7 +36,7 @@ def medoids(
     chosen = _build(d, mass, k)
     for _ in range(swaps):
         gain, out, into = _best_exchange(d, mass, chosen)
-        if not gain > 1e-9 * float((mass @ d[:, chosen].amin(1))):
+        if not gain > 1e-9 * float(mass @ d[:, chosen].amin(1)):
             break
         chosen[out] = into
     labels = d[:, chosen].argmin(1)

@@ -49,7 +49,7 @@ def test_drop_forecast_point_paint_choose_and_save(
 ) -> None:
     photo = tmp_path / "street.png"
     small = np.random.default_rng(0).integers(40, 220, (6, 8, 3), np.uint8)
-    Image.fromarray(cv2.resize(small, (160, 120))).save(photo)
+    Image.fromarray(cv2.resize(small, (80, 60))).save(photo)
     window = look(url, 390, 844)
     cells, save = window.locator(".moves [role=radio]"), "This one as GIF"
     expect(window.get_by_role("button", name=save)).to_be_disabled()
@@ -69,7 +69,7 @@ def test_drop_forecast_point_paint_choose_and_save(
     shown = another(window, first, shown)
     hint = forecaster.asked[-1][2]
     assert len(forecaster.asked) == 2 and hint is not None
-    assert (*hint.start, *hint.end) == pytest.approx((47.5, 59.5, 127.5, 59.5), abs=2)
+    assert (*hint.start, *hint.end) == pytest.approx((23.5, 29.5, 63.5, 29.5), abs=2)
     window.get_by_role("button", name="Brush").click()
     drag(window, (0.1, 0.9), (0.2, 0.9))  # a mask does not
     shown = another(window, first, shown)
