@@ -22,6 +22,7 @@ from flow.basis import unfit
 from flow.dense import CELL
 from flow.grid import cell_centres, rescale
 from mdn.medoids import medoids
+from pretrained.store import WeightsError
 
 MOST = 32  # answers at a time
 POOL = 256  # draws that the answers are chosen from
@@ -156,9 +157,14 @@ def load(path_or_name: str | Path) -> CVAE:
     """Networks with checked weights, strictly loaded, in float32.
 
     Raises:
-        pretrained.store.WeightsError: not there, damaged, or of another domain.
+        pretrained.store.WeightsError: not there, damaged, of another domain, or of a model that
+            is here for comparison only.
     """
-    return runtime.load(path_or_name, domain="motion", rebuild=rebuild)[0]
+    model, config = runtime.load(path_or_name, domain="motion", rebuild=rebuild)
+    kind = config.get("model", "mixture")
+    if kind != "mixture":
+        raise WeightsError(f"got a model {kind!r} in {path_or_name}, expected a 'mixture'")
+    return model
 
 
 def network_size(height: int, width: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from apps import images
-from apps.motion.model import Size, build
+from apps.motion.model import Size, build, rebuild
 from apps.motion.predict import (
     Forecast,
     Forecaster,
@@ -164,4 +164,11 @@ def test_large_images_move_at_two_megapixels() -> None:
 def test_weights_of_another_domain_are_refused(tmp_path: Path) -> None:
     store.save(tmp_path / "w", state={"a": torch.zeros(1)}, config={"domain": "tea"}, card="")
     with pytest.raises(store.WeightsError, match="expected 'motion'"):
+        Forecaster.from_pretrained(tmp_path / "w")
+
+
+def test_a_model_for_comparison_makes_no_forecasts(tmp_path: Path) -> None:
+    config = {"domain": "motion", "model": "walker", "size": {"width": 3}}
+    store.save(tmp_path / "w", state=rebuild(config).state_dict(), config=config, card="")
+    with pytest.raises(store.WeightsError, match="expected a 'mixture'"):
         Forecaster.from_pretrained(tmp_path / "w")
