@@ -1,5 +1,7 @@
 """What the tabs of the page share: numbers, names, previews and archives, but no component."""
 
+import base64
+import html
 import re
 import secrets
 import shutil
@@ -54,6 +56,11 @@ def own(path: Any, cache: Path) -> Path:
     if not file.is_relative_to(cache.resolve()) or not file.is_file():
         raise gr.Error("This file is no longer here: drop the photo again.", print_exception=False)
     return file
+
+
+def sorry(sentence: str) -> gr.Error:
+    """What is said where somebody asked for what cannot be."""
+    return gr.Error(html.escape(sentence, quote=False), title="Sorry", print_exception=False)
 
 
 def loaded(predictor: Callable[[], P]) -> P:
@@ -122,6 +129,13 @@ def shrink(pixels: np.ndarray, longest: int = PREVIEW) -> np.ndarray:
     scale = longest / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+
+
+def shown(pixels: np.ndarray) -> str:
+    """A picture as the page shows it at once, with no file: a data URL. Downloads are lossless."""
+    flat = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    data = cv2.imencode(".jpg", flat, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
 
 
 def pack(archive: Path, files: Sequence[Path]) -> Path:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from apps.page import own, preview
 
@@ -15,6 +16,20 @@ HEAVY: dict[str, Any] = {
     "concurrency_limit": 1,
 }
 QUICK: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+# While somebody clicks on, only the last state is answered, and nothing flickers meanwhile.
+LIVE: dict[str, Any] = {**HEAVY, "trigger_mode": "always_last", "show_progress": "hidden"}
+
+# The file is made when it is asked for; a browser saves what a click on a link leads to.
+_TAKE = """
+(file) => {
+  const link = document.createElement('a');
+  link.href = file.url;
+  link.download = file.orig_name || '';
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+"""
 
 
 def photo_drop(*, elem_classes: str | None = None) -> gr.Image:
@@ -28,7 +43,7 @@ def photo_drop(*, elem_classes: str | None = None) -> gr.Image:
         height=300,
         buttons=["fullscreen"],
         elem_classes=elem_classes,
-        placeholder="### Drop a photo\nor click to choose one",
+        placeholder="# Drop a photo\nor click to choose one",
     )
 
 
@@ -90,3 +105,20 @@ def show_chosen(
 def take(number: int) -> str:
     """What the button says that downloads an answer."""
     return f"Download no. {number}"
+
+
+def save(
+    button: gr.Button,
+    fn: Any,
+    inputs: list[Any],
+    file: gr.File,
+    *,
+    api: str,
+    busy: Component | None = None,
+) -> None:
+    """A click makes a file by `fn` and saves it; `busy` shows how far it is, if it takes long."""
+    shows: dict[str, Any] = {"show_progress": "hidden"}
+    if busy is not None:
+        shows = {"show_progress": "full", "show_progress_on": busy}
+    made = button.click(fn, inputs, file, **HEAVY, **shows, api_name=api, scroll_to_output=False)
+    made.success(None, file, js=_TAKE, **QUICK)

@@ -15,7 +15,7 @@ PACKAGES = ("apps", "cvae", "mdn", "flow", "pretrained")
 ALLOWED: dict[str, set[str]] = {
     "apps": set(PACKAGES),
     "cvae": set(),
-    "mdn": {"cvae.distributions"},
+    "mdn": {"cvae.distributions", "cvae.layers"},
     "flow": {"cvae.distributions"},
     "pretrained": set(),
 }

@@ -8,8 +8,8 @@ from apps.colorization.colour import ColourDecoder, ColourEncoder
 from apps.colorization.divcolor import DivcolorSize, build_divcolor
 from apps.colorization.gaussian import GaussianPrior
 from apps.colorization.grey import GreyTower
-from apps.colorization.prior import MixturePrior
 from cvae.model import CVAE
+from mdn.prior import MixturePrior
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,13 @@ def build(size: Size) -> CVAE:
     return CVAE(
         condition=GreyTower(width=size.width, detail=size.detail),
         recognition=ColourEncoder(width=size.width, **latent),
-        prior=MixturePrior(width=size.width, components=size.components, rank=size.rank, **latent),
+        prior=MixturePrior(
+            width=size.width,
+            whole=size.palette,
+            spatial=size.spatial,
+            components=size.components,
+            rank=size.rank,
+        ),
         generation=ColourDecoder(width=size.width, detail=size.detail, **latent),
     )
 

@@ -46,7 +46,12 @@ MILD = Augment(crop=0.9, old=0.0)
 
 RECIPES = {
     # two CPU cores, under two hours
-    "small": Recipe(Size(width=32), Schedule(steps=8000, decay=0.5, clip=100.0)),
+    "small": Recipe(
+        Size(width=32),
+        Schedule(steps=10_000, decay=0.5, clip=100.0),
+        Weights(answers=4),
+        augment=Augment(crop=0.9, old=0.1),
+    ),
     # one large GPU, about eight minutes
     "base": Recipe(
         Size(width=96, spatial=8, rank=32), Schedule(steps=12_000, batch=256, clip=100.0)

@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 
 from apps import parts
-from apps.colorization.examples import examples
 from apps.colorization.respond import MODEL, Predictor, Request, respond
+from apps.examples import examples
 from apps.page import LAST_SEED, new_seed, own, within
 
 MOST = 16  # answers at a time

@@ -7,10 +7,9 @@ import gradio as gr
 
 from apps.faces.attributes import GROUPS, STRONG, title
 from apps.faces.tab_parts import people, toggles, walk
-from apps.faces.tab_respond import Studio, shown, side_by_side
-from apps.faces.tab_wires import LIVE, save
-from apps.page import new_seed
-from apps.parts import QUICK, take
+from apps.faces.tab_respond import Studio, side_by_side
+from apps.page import new_seed, shown
+from apps.parts import LIVE, QUICK, save, take
 
 NOTE = """
 Sixteen people who never were. Ask for what they should have: they stay who they are.

@@ -1,4 +1,4 @@
-"""The parts of the tab *Faces* that Gradio does not have: toggles, people, a walk, a canvas.
+"""The parts of the tab *Faces* that Gradio does not have: toggles, people, a walk.
 
 Each is a `gr.HTML` whose template never changes: its script alone draws its value, so that nothing
 flickers and the keyboard's focus stays where it was.
@@ -65,22 +65,6 @@ def walk() -> gr.HTML:
         js_on_load=_WALK.replace("STEPS", str(STEPS)),
         apply_default_css=False,
         elem_classes="walk",
-    )
-
-
-def canvas() -> gr.HTML:
-    """A photo to paint over. Its value: `photo`, a picture to show; `mask`, what was painted.
-
-    Both are data URLs; the mask is a PNG that is opaque where it was painted.
-    """
-    return gr.HTML(
-        html_template='<div class="sheet"><img alt="" hidden><canvas></canvas>'
-        '<p class="note">Drop a photo first.</p></div><div class="control"><span>Brush</span>'
-        '<input type="range" aria-label="Size of the brush" min="2" max="25" value="9" step="1">'
-        '<button type="button" class="clear" disabled>Clear</button></div>',
-        js_on_load=_CANVAS,
-        apply_default_css=False,
-        elem_classes="canvas",
     )
 
 
@@ -193,70 +177,6 @@ strip.parentElement.addEventListener('click', (event) => {
   const box = strip.getBoundingClientRect();
   slider.value = Math.floor(STEPS * (event.clientX - box.left) / box.width);
   step();
-});
-watch('value', draw);
-draw();
-"""
-
-_CANVAS = """
-const photo = element.querySelector('img'), canvas = element.querySelector('canvas');
-const brush = element.querySelector('input'), clear = element.querySelector('.clear');
-const hint = element.querySelector('p'), pen = canvas.getContext('2d');
-let shown = null, last = null;
-const wipe = () => {
-  pen.clearRect(0, 0, canvas.width, canvas.height);
-  clear.disabled = true;
-};
-const draw = () => {
-  const source = props.value && props.value.photo;
-  photo.hidden = canvas.hidden = !source;
-  hint.hidden = !!source;
-  if (source === shown) return;
-  shown = source;
-  wipe();
-  if (source) photo.src = source;
-};
-photo.addEventListener('load', () => {
-  canvas.width = photo.naturalWidth;
-  canvas.height = photo.naturalHeight;
-  wipe();
-});
-const at = (event) => {
-  const box = canvas.getBoundingClientRect();
-  return [(event.clientX - box.left) * canvas.width / box.width,
-          (event.clientY - box.top) * canvas.height / box.height];
-};
-const paint = (event) => {
-  const here = at(event);
-  pen.strokeStyle = '#d9482b';
-  pen.lineCap = pen.lineJoin = 'round';
-  pen.lineWidth = brush.value / 100 * Math.min(canvas.width, canvas.height);
-  pen.beginPath();
-  pen.moveTo(...(last || here));
-  pen.lineTo(...here);
-  pen.stroke();
-  last = here;
-};
-canvas.addEventListener('pointerdown', (event) => {
-  if (event.button) return;
-  canvas.setPointerCapture(event.pointerId);
-  last = null;
-  paint(event);
-});
-canvas.addEventListener('pointermove', (event) => {
-  if (last) paint(event);
-});
-const lift = () => {
-  if (!last) return;
-  last = null;
-  clear.disabled = false;
-  props.value = {...props.value, mask: canvas.toDataURL('image/png')};
-};
-canvas.addEventListener('pointerup', lift);
-canvas.addEventListener('pointercancel', lift);
-clear.addEventListener('click', () => {
-  wipe();
-  props.value = {...props.value, mask: null};
 });
 watch('value', draw);
 draw();

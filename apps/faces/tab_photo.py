@@ -6,10 +6,11 @@ from typing import Any
 import gradio as gr
 
 from apps import parts
-from apps.faces.tab_parts import canvas, toggles
-from apps.faces.tab_respond import TO_PAINT, Studio, reading, shown
-from apps.faces.tab_wires import LIVE, save
-from apps.page import new_seed, shrink
+from apps.canvas import canvas, to_paint
+from apps.faces.tab_parts import toggles
+from apps.faces.tab_respond import Studio, reading
+from apps.page import new_seed
+from apps.parts import LIVE, save
 
 NOTE = """
 Drop a photo of a face: see what it seems to have, change that, or have a part filled in.
@@ -86,9 +87,8 @@ def _connect(part: _Photo, studio: Studio, file: gr.File) -> None:
             return [gr.skip()] * 4
         seen = studio.portrait(photo)
         seems = f'<span class="note">Seems to have</span> {reading(seen.has)}'
-        to_paint = {"photo": shown(shrink(seen.pixels, TO_PAINT)), "mask": None}
         ready = gr.Button(interactive=True)
-        return [seems, studio.change(photo, attributes), to_paint, ready]
+        return [seems, studio.change(photo, attributes), to_paint(seen.pixels), ready]
 
     def change(photo: Any, attributes: Any) -> tuple[str, str]:
         """The photo before and after, small enough for the page."""

@@ -1,8 +1,5 @@
 """From one request of the tab *Faces* to what answers it; nothing that comes in is trusted."""
 
-import base64
-import binascii
-import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ import gradio as gr
 import numpy as np
 
 from apps import images, outputs
+from apps.canvas import CanvasError, mask_of, strokes_of
 from apps.faces.attributes import RequestError, canonical, request, stated, title
 from apps.faces.detector import NoFace
 from apps.faces.edit import MaskError
@@ -29,7 +27,9 @@ from apps.page import (
     own,
     pack,
     preview,
+    shown,
     shrink,
+    sorry,
     stem_of,
     within,
 )
@@ -39,9 +39,7 @@ if TYPE_CHECKING:
     from apps.faces.predict import FaceMaker
 
 LARGER = 4  # times as large as the model makes them are faces shown
-TO_PAINT = 800  # longest side of a photo that is painted over, pixels
 FILLINGS = 4
-MOST_MASK = 4_000_000  # characters of a painted mask; what the page sends has thousands
 
 NO_FACE = "No face was found in this photo: try one that shows a face from the front."
 EMPTY = "Nothing is painted over yet: paint over the part that is to be filled."
@@ -149,7 +147,9 @@ class Studio:
         seen = self.portrait(photo)
         seed = int(within(seed, 0, LAST_SEED, 0))
         with one_sentence():
-            hidden = mask_of(painted, seen.pixels.shape[:2])
+            hidden = mask_of(strokes_of(painted), seen.pixels.shape[:2])
+            if hidden is None:
+                raise MaskError(EMPTY)
             filled = self._maker().complete(seen.pixels, hidden, FILLINGS, seed, seen.frame)
         folder, stem = new_folder(self.cache), stem_of(photo["path"])
         files = [_save(folder / f"{stem}-{i}.png", picture) for i, picture in enumerate(filled, 1)]
@@ -201,15 +201,10 @@ def one_sentence() -> Iterator[None]:
         raise sorry(NO_FACE) from None
     except RequestError as error:
         raise sorry(str(error).replace("_", " ")) from None
-    except (images.ImageError, MaskError) as error:
+    except (images.ImageError, MaskError, CanvasError) as error:
         raise sorry(str(error)) from None
     except WeightsError as error:  # of the networks beside the model, which are loaded late
         raise gr.Error(NO_MODEL) from error
-
-
-def sorry(sentence: str) -> gr.Error:
-    """What is said where somebody asked for what cannot be."""
-    return gr.Error(html.escape(sentence, quote=False), title="Sorry", print_exception=False)
 
 
 def states(attributes: Any) -> Asked:
@@ -236,28 +231,6 @@ def numbers(seed: Any, temperature: Any) -> tuple[int, float]:
     return int(within(seed, 0, LAST_SEED, 0)), within(temperature, 0.3, 1, 1)
 
 
-def mask_of(painted: Any, size: tuple[int, int]) -> np.ndarray:
-    """The canvas' mask, which is a picture in a data URL, as uint8 `(H, W)` of a photo's size.
-
-    Raises:
-        MaskError: nothing is painted, or it is no such picture.
-    """
-    text = painted.get("mask") if isinstance(painted, Mapping) else None
-    if not text:
-        raise MaskError(EMPTY)
-    wrong = MaskError("The painted mask cannot be read: clear it and paint again.")
-    head, _, data = str(text).partition(",")
-    if len(str(text)) > MOST_MASK or head != "data:image/png;base64":
-        raise wrong
-    try:
-        alpha = images.read(base64.b64decode(data, validate=True)).alpha
-    except (binascii.Error, ValueError):
-        raise wrong from None
-    if alpha is None or not alpha.any():
-        raise MaskError(EMPTY)
-    return cv2.resize(alpha, size[::-1], interpolation=cv2.INTER_LINEAR)
-
-
 def reading(has: Mapping[str, float], *, most: int = 6) -> str:
     """The attributes that a face surely seems to have, surest first, as one line of HTML.
 
@@ -268,13 +241,6 @@ def reading(has: Mapping[str, float], *, most: int = 6) -> str:
     top = sorted((p, name) for name, p in has.items() if p >= 0.5)[::-1][:most]
     pieces = (f'<span class="read">{title(name)} <b>{p:.0%}</b></span>' for p, name in top)
     return "".join(piece.replace("%</b>", " %</b>") for piece in pieces)
-
-
-def shown(pixels: np.ndarray) -> str:
-    """A picture as the page shows it at once, with no file: a data URL. Downloads are lossless."""
-    flat = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    data = cv2.imencode(".jpg", flat, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
-    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
 
 
 def enlarge(face: np.ndarray) -> np.ndarray:

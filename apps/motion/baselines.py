@@ -6,12 +6,15 @@ import torch
 from torch import Tensor
 
 from apps.motion.data import Windows
+from apps.motion.gaussian import COMPONENTS, draw_common, fit_gaussian
 from apps.motion.retrieval import Neighbours
-from apps.motion.rows import DIMS, SHAPE, Row
+from apps.motion.rows import SHAPE, Row
 
 
 class Constant(Row):
     """The same motion `(5, 2, 20, 26)` for every still."""
+
+    blind = True
 
     def __init__(self, name: str, motion: Tensor) -> None:
         super().__init__(name)
@@ -32,28 +35,21 @@ def mean_row(train: Windows) -> Constant:
 
 
 class Gaussian(Row):
-    r"""A Gaussian over whole motions on their leading principal components, blind to the still.
+    """`apps.motion.gaussian` over the motions of the training windows."""
 
-    .. math:: y = \bar y + \sum_{i=1}^{C} \epsilon_i \sigma_i u_i, \quad \epsilon \sim N(0, 1)
-    """
+    blind = True
 
-    def __init__(self, train: Windows, *, components: int = 64) -> None:
+    def __init__(self, train: Windows, *, components: int = COMPONENTS) -> None:
         super().__init__("PCA-Gaussian")
-        x = train.coefficients.float().flatten(1)
-        self.mean = x.mean(0)
-        count = min(components, len(x) - 1, DIMS)
-        with torch.random.fork_rng(devices=[]):  # the solver draws from the global generator
-            torch.manual_seed(0)
-            _, singular, basis = torch.svd_lowrank(
-                x - self.mean, q=min(count + 16, *x.shape), niter=4
-            )
-        self.factor = (basis * (singular / max(len(x) - 1, 1) ** 0.5)).T[:count]  # (C, 5200)
+        motions = train.coefficients.float().flatten(1)
+        self.normal = fit_gaussian(motions, components=components)
 
     def draw(self, frames: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
-        shape = (len(frames), k, len(self.factor))
-        noise = torch.randn(shape, generator=generator, device=frames.device)
-        drawn = self.mean.to(frames.device) + noise @ self.factor.to(frames.device)
-        return drawn.unflatten(-1, SHAPE)
+        drawn = draw_common(self.normal, len(frames) * k, generator=generator)
+        return drawn.reshape(len(frames), k, *SHAPE)
+
+    def nll(self, windows: Windows, *, generator: torch.Generator) -> Tensor:
+        return -self.normal.log_prob(windows.coefficients.float().flatten(1))
 
 
 class ZeroFirst(Row):

@@ -141,7 +141,7 @@ def _chosen(
 ) -> list[tuple[_Header, np.ndarray]]:
     """Which windows of each clip stay, as sorted row numbers."""
     every = [(n, row) for n, one in enumerate(headers) for row in range(len(one.start))]
-    every.sort(key=lambda place: _lot(headers[place[0]], place[1]))
+    every.sort(key=lambda one: _lot(headers[one[0]].clip, headers[one[0]].start[one[1]]))
     calm = [place for place in every if headers[place[0]].moving[place[1]] < STILL]
     lively = len(every) - len(calm)
     # of n windows, still * n are near-still
@@ -154,8 +154,8 @@ def _chosen(
     return [(one, np.array(sorted(of), int)) for one, of in zip(headers, rows, strict=True) if of]
 
 
-def _lot(header: _Header, row: int) -> bytes:
-    return hashlib.sha256(f"{header.clip} at {header.start[row]:.3f}".encode()).digest()
+def _lot(clip: str, start: float) -> bytes:
+    return hashlib.sha256(f"{clip} at {start:.3f}".encode()).digest()
 
 
 def _load(chosen: Sequence[tuple[_Header, np.ndarray]]) -> Windows:
@@ -172,6 +172,25 @@ def _load(chosen: Sequence[tuple[_Header, np.ndarray]]) -> Windows:
     whole = {name: torch.from_numpy(np.concatenate(parts.pop(name))) for name in names}
     frames = whole.pop("frames").permute(0, 3, 1, 2).contiguous()
     return Windows(frames, **whole, windows=tuple(meta))
+
+
+def cap_groups(windows: Windows, share: float) -> Windows:
+    """The windows less some of the groups that are more than `share` of all that stay.
+
+    What stays of such a group is chosen by a hash of clip and time, the same every time.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"got share={share}, expected more than 0 and at most 1")
+    members: dict[str, list[int]] = {}
+    for row, window in enumerate(windows.windows):
+        members.setdefault(window.group, []).append(row)
+    kept: list[int] = []
+    for rows in members.values():
+        others = len(windows) - len(rows)
+        most = int(share / (1 - share) * others) if share < 1 and others else len(rows)
+        rows.sort(key=lambda row: _lot(windows.windows[row].clip, windows.windows[row].start))
+        kept += rows[:most]
+    return windows.take(torch.tensor(sorted(kept)))
 
 
 def scene_folds(scenes: Sequence[str], folds: int) -> Tensor:

@@ -78,15 +78,16 @@ def to_working(window: Window) -> Still:
         moves = resample(moves, CELLS, weights=sure)
         sure = resample(sure, CELLS).clip(0, 1)
     motion, moving = _liveliness(moves, sure)
-    return Still(_resized(pixels), moves, sure, motion, moving)
+    return Still(resized(pixels, SIZE), moves, sure, motion, moving)
 
 
-def _resized(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if pixels.shape[:2] == SIZE:
+def resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Pixels `(H, W, 3)` at another (height, width), by area where they get fewer."""
+    if pixels.shape[:2] == size:
         return np.ascontiguousarray(pixels)
-    shrinks = pixels.shape[0] * pixels.shape[1] > SIZE[0] * SIZE[1]
+    shrinks = pixels.shape[0] * pixels.shape[1] > size[0] * size[1]
     way = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return cv2.resize(pixels, SIZE[::-1], interpolation=way).astype(np.uint8, copy=False)
+    return cv2.resize(pixels, size[::-1], interpolation=way).astype(np.uint8, copy=False)
 
 
 def _liveliness(

@@ -1,5 +1,6 @@
 """A page that is served while a test looks at it, and what a program finds there."""
 
+import base64
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from apps import web
+from apps import images, web
 
 
 @dataclass(frozen=True)
@@ -50,3 +51,11 @@ def lossy(blocks: gr.Blocks) -> list[Any]:
     """Whatever would show pictures in another format than PNG."""
     shows = gr.Image | gr.ImageSlider | gr.Gallery
     return [b for b in blocks.blocks.values() if isinstance(b, shows) and b.format != "png"]
+
+
+def painted(size: tuple[int, int], rows: slice, columns: slice) -> dict[str, str]:
+    """What a canvas of that height and width sends: opaque where somebody painted."""
+    stroke = np.zeros((*size, 4), np.uint8)
+    stroke[rows, columns] = (217, 72, 43, 255)
+    data = images.encode_png(stroke[..., :3].copy(), stroke[..., 3].copy())
+    return {"mask": "data:image/png;base64," + base64.b64encode(data).decode()}

@@ -19,7 +19,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from apps import images, page, web
-from apps.colorization.examples import examples
+from apps.examples import examples
 from tests.apps.pages import Served, by_hand, lossy, pixels, serving
 
 

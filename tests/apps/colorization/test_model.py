@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.distributions import LowRankMultivariateNormal, MultivariateNormal
 
 from apps.colorization.model import Size, build
-from apps.colorization.prior import PaletteAndPlaces
 from cvae.model import CVAE
+from mdn.prior import WholeAndPlaces
 
 SIZE = Size(width=8, palette=3, spatial=2, components=4, rank=2)
 
@@ -22,7 +22,7 @@ def model() -> CVAE:
     return model.eval()
 
 
-def prior_of(model: CVAE, grey: Tensor) -> PaletteAndPlaces:
+def prior_of(model: CVAE, grey: Tensor) -> WholeAndPlaces:
     return model.prior(model.condition(grey))
 
 
@@ -42,10 +42,10 @@ def test_log_prob_is_mixture_times_gaussian(model: CVAE) -> None:
     prior = prior_of(model, grey)
     z = torch.randn(2, 3 + 2 * 4)
     g, s = z[:, :3], z[:, 3:]
-    mix = prior.palette
+    mix = prior.whole
     parts = MultivariateNormal(mix.loc, scale_tril=mix.scale_tril).log_prob(g[:, None])
     palette = torch.logsumexp(torch.log_softmax(mix.logits, -1) + parts, -1)
-    places = prior.places(g, prior.grey)
+    places = prior.places(g, prior.coarse)
     dense = places.covariance_matrix
     expected = palette + MultivariateNormal(places.loc, dense).log_prob(s)
     assert torch.allclose(prior.log_prob(z), expected, atol=1e-3)
@@ -56,12 +56,12 @@ def test_samples_follow_the_density(model: CVAE) -> None:
     grey = torch.rand(1, 1, 16, 16) * 2 - 1
     prior = prior_of(model, grey)
     z = prior.sample((4000,), generator=torch.Generator().manual_seed(0))[:, 0]
-    many: PaletteAndPlaces = model.prior(prior.grey.repeat(4000))
+    many: WholeAndPlaces = model.prior(model.condition(grey).repeat(4000))
     own = many.log_prob(z)
     wide = many.tempered(1.5).log_prob(z)
     narrow = many.tempered(0.7).log_prob(z)
     assert own.mean() > wide.mean() and own.mean() > narrow.mean()
-    places = many.places(z[:, :3], many.grey)
+    places = many.places(z[:, :3], many.coarse)
     s = z[:, 3:] - places.loc
     expected = places.covariance_matrix.mean(0)
     assert torch.allclose(torch.cov(s.T), expected, atol=0.12)
@@ -101,7 +101,7 @@ def test_every_parameter_learns(model: CVAE) -> None:
 
 def test_low_rank_prior_is_what_torch_says(model: CVAE) -> None:
     prior = prior_of(model, torch.rand(2, 1, 32, 32))
-    places = prior.places(torch.randn(2, 3), prior.grey)
+    places = prior.places(torch.randn(2, 3), prior.coarse)
     other = LowRankMultivariateNormal(places.loc, places.cov_factor, places.cov_diag)
     s = torch.randn(2, 8)
     assert torch.allclose(places.log_prob(s), other.log_prob(s), atol=1e-4)

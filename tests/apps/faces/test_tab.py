@@ -16,16 +16,17 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from apps import images, page
+from apps import canvas, images, page
 from apps.faces import tab_respond
 from apps.faces.attributes import OFFERED, RequestError
 from apps.faces.data import Faces
-from apps.faces.edit import MaskError
 from apps.faces.tab_parts import STEPS, K
-from apps.faces.tab_respond import Studio, mask_of, states
+from apps.faces.tab_respond import Studio, states
 from pretrained.store import WeightsError
 from tests.apps.faces.stand_in import FRAME, Maker, stand_in, tab_alone
-from tests.apps.pages import Served, by_hand, lossy, pixels, serving
+from tests.apps.pages import Served, by_hand, lossy, painted, pixels, serving
+
+PHOTO = (100, 120)  # height and width
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +51,6 @@ def photo(tmp_path: Path) -> Path:
     small = np.random.default_rng(0).integers(60, 200, (5, 5, 3), np.uint8)
     Image.fromarray(cv2.resize(small, (120, 100), interpolation=cv2.INTER_CUBIC)).save(path)
     return path
-
-
-def painted(rows: slice, columns: slice, size: tuple[int, int] = (100, 120)) -> dict[str, str]:
-    """What the canvas sends: opaque where somebody painted."""
-    stroke = np.zeros((*size, 4), np.uint8)
-    stroke[rows, columns] = (217, 72, 43, 255)
-    data = images.encode_png(stroke[..., :3].copy(), stroke[..., 3].copy())
-    return {"mask": "data:image/png;base64," + base64.b64encode(data).decode()}
 
 
 def test_the_archive_holds_what_the_maker_makes(client: Client, maker: Maker) -> None:
@@ -164,7 +157,7 @@ def test_a_large_photo_is_shown_small_and_kept_large(studio: Studio, tmp_path: P
 
 
 def test_fillings_keep_what_is_not_painted(client: Client, photo: Path) -> None:
-    mask = painted(slice(40, 60), slice(45, 75))
+    mask = painted(PHOTO, slice(40, 60), slice(45, 75))
     gallery, pair, one, files = client.predict(
         handle_file(str(photo)), mask, 0, api_name="/complete"
     )
@@ -184,25 +177,17 @@ def test_fillings_keep_what_is_not_painted(client: Client, photo: Path) -> None:
     [
         (None, "Nothing is painted over yet"),
         ({"photo": "x"}, "Nothing is painted over yet"),
-        (painted(slice(0, 0), slice(0, 0)), "Nothing is painted over yet"),
+        (painted(PHOTO, slice(0, 0), slice(0, 0)), "Nothing is painted over yet"),
         ({"mask": "data:image/png;base64,AAAA"}, "cannot be read"),
         ({"mask": "http://example.org/mask.png"}, "cannot be read"),
         ({"mask": ["x"]}, "cannot be read"),
-        ({"mask": "data:image/png;base64," + "A" * tab_respond.MOST_MASK}, "cannot be read"),
-        (painted(slice(0, 5), slice(0, 5)), "hides nothing of the face"),
+        ({"mask": "data:image/png;base64," + "A" * canvas.MOST_MASK}, "cannot be read"),
+        (painted(PHOTO, slice(0, 5), slice(0, 5)), "hides nothing of the face"),
     ],
 )
 def test_masks_that_cannot_be_used(studio: Studio, photo: Path, mask: Any, sentence: str) -> None:
     with pytest.raises(gr.Error, match=sentence):
         studio.fill({"path": str(photo)}, mask, 0)
-
-
-def test_a_mask_is_brought_to_the_size_of_the_photo() -> None:
-    mask = mask_of(painted(slice(20, 40), slice(0, 60), (50, 60)), (100, 120))
-    assert mask.shape == (100, 120)
-    assert mask[45:75].min() == 255 and mask[:35].max() == 0
-    with pytest.raises(MaskError):
-        mask_of({}, (5, 5))
 
 
 def test_uploads_that_cannot_be_used_get_one_sentence(

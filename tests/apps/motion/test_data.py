@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from apps.motion import cache, data
 from apps.motion.cache import build, save
 from apps.motion.clips import ClipFile, find_clips
 from apps.motion.commands import register
-from apps.motion.data import load_windows, scene_folds
+from apps.motion.data import Windows, cap_groups, load_windows, scene_folds
 from apps.motion.working import CELLS, SIZE, crop, region, to_working
 from flow.basis import fit, unfit
 from flow.windows import Window
@@ -263,3 +264,28 @@ def test_the_command_says_what_came_of_it(
     args = parser.parse_args([*call, "--short-side", "100"])
     with pytest.raises(ValueError, match="expected 160 to 240"):
         args.run(args)
+
+
+@pytest.mark.parametrize(("share", "left"), [(0.5, 4), (0.2, 1), (1.0, 12)])
+def test_no_group_is_more_than_its_share(
+    make_windows: Callable[..., Windows], share: float, left: int
+) -> None:
+    """Twelve of one group and four of four others: the others stay, whatever the share."""
+    whole = make_windows(torch.arange(16.0).reshape(-1, 1, 1, 1, 1).expand(16, 5, 2, *CELLS))
+    groups = ["signing"] * 12 + ["street", "davis", "campus", "highway"]
+    named = tuple(data.Window(f"{g}/{i}.mp4", "s", "train", 0.0) for i, g in enumerate(groups))
+    windows = replace(whole, windows=named)
+    capped = cap_groups(windows, share)
+    kept = [window.group for window in capped.windows]
+    assert kept == ["signing"] * left + groups[12:]
+    numbers = [int(window.clip.split("/")[1][:-4]) for window in capped.windows]
+    assert capped.coefficients[:, 0, 0, 0, 0].tolist() == numbers == sorted(numbers)
+    again = cap_groups(windows.take(torch.arange(15, -1, -1)), share)
+    assert {w.clip for w in again.windows} == {w.clip for w in capped.windows}
+
+
+def test_a_share_is_a_share(make_windows: Callable[..., Windows]) -> None:
+    windows = make_windows(torch.zeros(3, 5, 2, *CELLS))
+    assert len(cap_groups(windows, 0.5)) == 3  # one group alone: there is nothing to be fair to
+    with pytest.raises(ValueError, match="got share=0"):
+        cap_groups(windows, 0)
