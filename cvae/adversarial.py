@@ -76,6 +76,11 @@ class Discriminator(nn.Module):
         match = (self.projection(c) * h).sum(1) / h.shape[1] ** 0.5
         return Verdict(self.real(h)[:, 0] + match, features, self.condition(h))
 
+    def perceive(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Features and condition of pictures of which nothing is said."""
+        verdict = self(x, x.new_zeros(len(x), self.condition.out_features))
+        return verdict.features, verdict.condition
+
 
 def spread_of_batch(x: Tensor, *, group: int = 4) -> Tensor:
     """Mean standard deviation within groups of a batch as one constant map, `(B, 1, h, w)`.
@@ -154,7 +159,7 @@ def learned_similarity(seen: Sequence[Tensor], meant: Sequence[Tensor]) -> Tenso
         scale = target.var((0, 2, 3), keepdim=True, correction=0) + 1e-6
         share = squares / scale
         noise = share.mean((0, 2, 3), keepdim=True).detach().clamp(min=1e-3)
-        total = total + 0.5 * (share / noise).sum((1, 2, 3))
+        total = total + 0.5 * (share / noise + noise.log()).sum((1, 2, 3))
     return total
 
 

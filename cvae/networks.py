@@ -60,7 +60,11 @@ class ConvEncoder(nn.Module):
         self.out = nn.Linear(widths[-1] * coarse**2, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.out(F.silu(self.norm(self.levels(x))).flatten(1))
+        return self.read(self.levels(x))
+
+    def read(self, x: Tensor) -> Tensor:
+        """The coarsest map -> vector."""
+        return self.out(F.silu(self.norm(x)).flatten(1))
 
 
 class ConvDecoder(nn.Module):

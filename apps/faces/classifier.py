@@ -4,15 +4,17 @@ The judge has another architecture than anything that takes part in training, an
 faces: whoever trains against a network learns what that network likes.
 """
 
+import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torchvision.models import resnet18
 
-from apps.faces.objective import attribute_loss
+from cvae.layers import ResidualBlock
 from cvae.networks import ConvEncoder
 
 
 class Reader(nn.Module):
-    """Small network that reads the attributes of an upload.
+    """Small network that reads the attributes of an upload, and tells a model in training how far
+    a face is from another and from what was asked for.
 
     Shapes: face `(B, 3, 64, 64)` in [-1, 1] -> logits `(B, A)`.
     """
@@ -24,6 +26,15 @@ class Reader(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.see(x)
+
+    def perceive(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Maps `(B, C, h, w)`, finest first, in which faces may be compared, and the logits."""
+        features = []
+        for level in self.see.levels:
+            x = level(x)
+            if isinstance(level, ResidualBlock):
+                features.append(x)
+        return features, self.see.read(x)
 
 
 class Evaluator(nn.Module):
@@ -60,3 +71,16 @@ class ClassifierObjective(nn.Module):
         logits = self.model(x)
         right = (logits * y > 0).sum() / (y != 0).sum().clamp(min=1)
         return attribute_loss(logits, y), {"accuracy": right}
+
+
+def attribute_loss(logits: Tensor, y: Tensor) -> Tensor:
+    """Mean cross-entropy, nats an attribute, over what `y` `(B, A)` states (0 states nothing).
+
+    Example:
+        >>> import torch
+        >>> attribute_loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
+        tensor(0.6931)
+    """
+    loss = F.softplus(-logits.float() * y)
+    stated = y != 0
+    return (loss * stated).sum() / stated.sum().clamp(min=1)

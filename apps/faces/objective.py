@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from apps.faces.classifier import Reader, attribute_loss
 from cvae.adversarial import (
     Discriminator,
     Verdict,
@@ -20,6 +21,7 @@ from cvae.model import CVAE
 from cvae.networks import mlp
 
 Stats = dict[str, Tensor]
+Judge = Discriminator | Reader
 # x and y to encode, and x and y that critics may see; y is (B, A): 1 on, -1 off, 0 not known
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -29,8 +31,8 @@ class Weights:
     """How much each term counts; a term of weight 0 is not computed (so it can be ablated)."""
 
     pixels: float = 1.0  # nats of a Gaussian around the pixels
-    features: float = 0.3  # nats of a Gaussian around the discriminator's features
-    kl: float = 1.0
+    features: float = 0.3  # nats of a Gaussian around features: the judge's or the discriminator's
+    kl: float = 8.0  # neighbouring pixels are no independent witnesses: they count too much
     nats: float = 0.002  # all of the above, against the game
     adversarial: float = 1.0
     attributes: float = 1.0  # of resampled requests, nats an attribute
@@ -56,10 +58,12 @@ class FaceObjective(nn.Module):
     what is judged. A reader that predicts y from z is trained beside the discriminator; the
     encoder is to leave it at the base rates.
 
-    Without a term that needs one there is no discriminator, and no game.
+    Without a term that needs one there is no discriminator, and no game. Who measures likeness
+    and obedience is the judge if there is one, else the discriminator: on few steps a network
+    that has learnt attributes before knows better than one that learns them on the way.
 
     Args:
-        judge: a trained discriminator to measure likeness by, then held still (no game).
+        judge: a trained network that is held still.
     """
 
     def __init__(
@@ -70,19 +74,20 @@ class FaceObjective(nn.Module):
         attributes: int,
         latent: int,
         widths: tuple[int, ...] = (32, 64, 128),
-        judge: Discriminator | None = None,
+        judge: Judge | None = None,
     ) -> None:
         super().__init__()
         self.model, self.weights = model, weights
         self.attributes, self.latent = attributes, latent
         self.plays = bool(weights.adversarial or weights.attributes)
-        self.discriminator = judge
-        if judge is not None:
-            judge.requires_grad_(False)
-        elif self.plays or weights.features:
+        self.discriminator: Discriminator | None = None
+        if self.plays:
             self.discriminator = Discriminator(
                 channels=3, size=64, conditions=attributes, widths=widths
             )
+        self.judge = judge
+        if judge is not None:
+            judge.requires_grad_(False)
         self.reader = mlp([latent, 256, attributes]) if weights.information else None
         self.clock: Tensor
         self.register_buffer("clock", torch.zeros((), dtype=torch.long))
@@ -92,7 +97,7 @@ class FaceObjective(nn.Module):
     def players(self) -> dict[str, list[nn.Parameter]]:
         """Critics first: the model then answers to what they have just learnt."""
         critics: list[nn.Parameter] = []
-        if self.plays and self.discriminator is not None:
+        if self.discriminator is not None:
             critics += self.discriminator.parameters()
         if self.reader is not None:
             critics += self.reader.parameters()
@@ -135,11 +140,10 @@ class FaceObjective(nn.Module):
         terms = {"kl": w.kl * posterior.kl_standard().sum(-1).mean()}
         if w.pixels:
             terms["pixels"] = -w.pixels * gaussian(painted, x).mean()
-        if w.features and self.discriminator is not None:
-            blank = torch.zeros_like(y)
+        if w.features:
             with torch.no_grad():
-                seen = self.discriminator(x, blank).features
-            meant = self.discriminator(painted, blank).features
+                seen, _ = self.perceive(x)
+            meant, _ = self.perceive(painted)
             terms["features"] = w.features * learned_similarity(seen, meant).mean()
         loss = w.nats * torch.stack(list(terms.values())).sum()
         if self.reader is not None:
@@ -151,10 +155,12 @@ class FaceObjective(nn.Module):
     def play(self, y: Tensor, generator: torch.Generator) -> Stats:
         """How little samples of the prior fool the discriminator, and how little they obey."""
         wanted = self.resample(y, generator)
-        verdict = self.judge(self.imagine(wanted, generator), wanted, generator)
+        shown = self.disguise(self.imagine(wanted, generator), generator)
+        verdict = self.verdict(shown, wanted)
+        condition = verdict.condition if self.judge is None else self.judge.perceive(shown)[1]
         return {
             "fooled": generator_loss(verdict.logit),
-            "obeyed": attribute_loss(verdict.condition, wanted),
+            "obeyed": attribute_loss(condition, wanted),
         }
 
     # What the critics are told
@@ -184,8 +190,8 @@ class FaceObjective(nn.Module):
         penalised = bool(w.r1) and int(self.clock) % w.r1_every == 0
         real = real.requires_grad_(penalised)
         stated = self.leave_open(labels, generator)
-        verdict = self.judge(real, stated, generator)
-        unreal = self.judge(fake, wanted, generator)
+        verdict = self.verdict(self.disguise(real, generator), stated)
+        unreal = self.verdict(self.disguise(fake, generator), wanted)
         terms = {
             "judged": discriminator_loss(verdict.logit, unreal.logit),
             "recognised": attribute_loss(verdict.condition, labels),
@@ -202,10 +208,20 @@ class FaceObjective(nn.Module):
         z = self.model.prior(context).sample((1,), generator=generator)
         return self.model.decode(z, context)[:, 0]
 
-    def judge(self, x: Tensor, wanted: Tensor, generator: torch.Generator) -> Verdict:
+    def disguise(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        return augment(x, generator, strength=self.weights.augmented)
+
+    def verdict(self, x: Tensor, wanted: Tensor) -> Verdict:
         if self.discriminator is None:
             raise ValueError("got no discriminator, expected one: this objective plays no game")
-        return self.discriminator(augment(x, generator, strength=self.weights.augmented), wanted)
+        return self.discriminator(x, wanted)
+
+    def perceive(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Features and attributes of faces, as seen by who measures likeness."""
+        who = self.discriminator if self.judge is None else self.judge
+        if who is None:
+            raise ValueError("got nobody who measures likeness, expected a judge")
+        return who.perceive(x)
 
     def leave_open(self, y: Tensor, generator: torch.Generator) -> Tensor:
         """Labels `(B, A)` with some put to 0, as requests will be; some say nothing at all."""
@@ -221,15 +237,3 @@ class FaceObjective(nn.Module):
         sign = torch.randint(2, (len(y),), generator=generator, device=y.device) * 2.0 - 1
         rows = torch.arange(len(y), device=y.device)
         return y.index_put((rows, which), torch.where(turned, sign, y[rows, which]))
-
-
-def attribute_loss(logits: Tensor, y: Tensor) -> Tensor:
-    """Mean cross-entropy, nats an attribute, over what `y` `(B, A)` states (0 states nothing).
-
-    Example:
-        >>> attribute_loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
-        tensor(0.6931)
-    """
-    loss = F.softplus(-logits.float() * y)
-    stated = y != 0
-    return (loss * stated).sum() / stated.sum().clamp(min=1)

@@ -10,8 +10,7 @@ from apps.faces.classifier import ClassifierObjective
 from apps.faces.data import Augment
 from apps.faces.layered import LayeredObjective, LayeredSize
 from apps.faces.model import KINDS, EvaluatorSize, ReaderSize, Size
-from apps.faces.objective import FaceObjective, Weights
-from cvae.adversarial import Discriminator
+from apps.faces.objective import FaceObjective, Judge, Weights
 from cvae.training import Schedule
 
 
@@ -19,8 +18,9 @@ from cvae.training import Schedule
 class Recipe:
     """A model, what it is trained on, and for how long.
 
-    `judge` names the recipe whose trained discriminator measures likeness, held still; `half` is
-    the half of the train split to learn from, "judge" for who evaluates, None for all of it.
+    `judge` names the recipe whose trained network measures likeness, held still; `half` is the
+    half of the train split to learn from: "judge" for who evaluates, "critics" for who takes part
+    in training, None for all of it.
     """
 
     size: Any
@@ -31,7 +31,7 @@ class Recipe:
     half: str | None = None
     augment: Augment = field(default_factory=Augment)
 
-    def objective(self, judge: Discriminator | None = None) -> nn.Module:
+    def objective(self, judge: Judge | None = None) -> nn.Module:
         """Networks as they start, within the objective that they are to be trained on."""
         model: Any = KINDS[self.model].build(self.size)
         if self.weights is not None:
@@ -56,16 +56,17 @@ GAME = Schedule(
 PEER = Schedule(
     steps=3000, learning_rate=5e-4, weight_decay=0.0, momentum=0.5, clip=100.0, ema=0.998
 )
-PIXELS = Weights(features=0.0, adversarial=0.0, attributes=0.0, information=0.0)
-FEATURES = Weights(pixels=0.0, adversarial=0.0, attributes=0.0, information=0.0)
-LARSEN = Weights(pixels=0.0, attributes=0.0, information=0.0, r1=0.0, augmented=0.0, toggles=0.0)
+PLAIN = Weights(kl=1.0, attributes=0.0, information=0.0)
+PIXELS = replace(PLAIN, features=0.0, adversarial=0.0)
+FEATURES = replace(PLAIN, pixels=0.0, adversarial=0.0)
+LARSEN = replace(PLAIN, pixels=0.0, r1=0.0, augmented=0.0, toggles=0.0)
 GAN = replace(LARSEN, features=0.0, kl=0.0)
 # Adam at the authors' rate; their 100 epochs are out of a CPU's reach.
 YAN = Schedule(steps=3000, learning_rate=3e-4, weight_decay=0.004, clip=1e6, ema=0.998)
 
 RECIPES = {
     # two CPU cores, two hours
-    "small": Recipe(Size(width=32), GAME, weights=Weights()),
+    "small": Recipe(Size(width=32), GAME, weights=Weights(), judge="reader"),
     # one large GPU, about nine minutes
     "base": Recipe(
         Size(width=96),
@@ -73,6 +74,7 @@ RECIPES = {
             steps=20_000, batch=64, learning_rate=3e-4, weight_decay=0.0, momentum=0.0, clip=100.0
         ),
         weights=Weights(),
+        judge="reader",
     ),
     "vae": Recipe(Size(width=32), PEER, weights=PIXELS),
     "dcgan": Recipe(Size(width=32), PEER, weights=GAN),
@@ -83,7 +85,9 @@ RECIPES = {
     "attr2img-full": Recipe(Attr2ImgSize(), YAN, "attr2img"),
     "discvae": Recipe(LayeredSize(width=16), YAN, "layered"),
     # who reads uploads, and who judges faces; minutes each
-    "reader": Recipe(ReaderSize(), Schedule(steps=3000, learning_rate=1e-3), "reader"),
+    "reader": Recipe(
+        ReaderSize(), Schedule(steps=4000, learning_rate=1e-3), "reader", half="critics"
+    ),
     "evaluator": Recipe(
         EvaluatorSize(), Schedule(steps=2500, learning_rate=5e-4), "evaluator", half="judge"
     ),

@@ -7,7 +7,7 @@ import torch
 from apps.export import export
 from apps.faces.data import Faces, find_faces, load_faces
 from apps.faces.recipe import RECIPES
-from apps.faces.train import discriminator, train_on
+from apps.faces.train import judge_of, train_on
 from apps.training import finished
 from cvae import checkpoint
 
@@ -47,7 +47,7 @@ def _train(name: str, faces: Faces, cache: Path, *, device: torch.device, progre
     recipe, run = RECIPES[name], cache / name
     judge = None
     if recipe.judge:  # a rival itself, so that its run is here
-        judge = discriminator(recipe.judge, faces, cache / recipe.judge, device=device)
+        judge = judge_of(recipe.judge, faces, cache / recipe.judge, device=device)
     resume = (run / checkpoint.NAME).exists()
     train_on(
         recipe,

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from apps.faces.attributes import COLUMNS
 from apps.faces.copula import Copula
 from apps.faces.data import Augment, Faces, find_faces, halves, load_faces
+from apps.faces.objective import Judge
 from apps.faces.recipe import RECIPES, Recipe
 from cvae import checkpoint
-from cvae.adversarial import Discriminator
 from cvae.training import Trainer, train
 
 
@@ -29,14 +29,12 @@ def train_recipe(
 ) -> Trainer:
     """Train on the train split of every set in `data`; leave the run in `out`.
 
-    A recipe that measures likeness by another's discriminator trains that one first, in `out`.
+    A recipe that measures likeness by a network of another trains that one first, in `out`.
     """
     faces = load_faces(find_faces(data, "train"), progress=progress)
     judge = None
     if recipe.judge:
-        judge = discriminator(
-            recipe.judge, faces, out / recipe.judge, device=device, dry_run=dry_run
-        )
+        judge = judge_of(recipe.judge, faces, out / recipe.judge, device=device, dry_run=dry_run)
     return train_on(
         recipe,
         faces,
@@ -51,12 +49,13 @@ def train_recipe(
 
 
 def train_on(
-    recipe: Recipe, faces: Faces, out: Path, *, judge: Discriminator | None = None, **options: Any
+    recipe: Recipe, faces: Faces, out: Path, *, judge: Judge | None = None, **options: Any
 ) -> Trainer:
     """Train on faces in memory; `options` are those of `cvae.training.train`, and `name`."""
     for_judge, for_critics = halves(faces.faces)
-    if recipe.half == "judge":
-        faces, for_critics = faces.take(for_judge), torch.arange(len(for_judge))
+    if recipe.half:
+        faces = faces.take({"judge": for_judge, "critics": for_critics}[recipe.half])
+        for_critics = torch.arange(len(faces))
     torch.manual_seed(recipe.schedule.seed)  # of the first weights only
     objective = Augmented(recipe.objective(judge), recipe.augment)
     known = faces.labels[:, COLUMNS]
@@ -78,10 +77,11 @@ def train_on(
     )
 
 
-def discriminator(
+def judge_of(
     name: str, faces: Faces, run: Path, *, device: torch.device | None, dry_run: bool = False
-) -> Discriminator:
-    """The discriminator of the recipe `name`, a game, played to its end in `run`."""
+) -> Judge:
+    """What the recipe `name` leaves in `run` that measures likeness: a reader, or of a game the
+    discriminator."""
     trainer = train_on(
         RECIPES[name],
         faces,
@@ -93,7 +93,7 @@ def discriminator(
         progress=False,
     )
     objective: Any = trainer.objective
-    return objective.objective.discriminator
+    return getattr(objective.objective, "discriminator", objective.model)
 
 
 class Pairs:

@@ -1,6 +1,7 @@
 """Every kind of face model: shapes, requests that are heard, anchors that are faithful."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from torch import Tensor
 from apps.faces.attr2img import Attr2ImgObjective, Attr2ImgSize, build_attr2img
 from apps.faces.attributes import OFFERED
 from apps.faces.classifier import ClassifierObjective, Evaluator, Reader
-from apps.faces.data import Faces
+from apps.faces.data import Faces, halves
 from apps.faces.layered import LayeredObjective, LayeredSize, build_layered, gate_prior
-from apps.faces.model import Size, build, rebuild
+from apps.faces.model import ReaderSize, Size, build, rebuild
 from apps.faces.recipe import RECIPES
-from apps.faces.train import Pairs, train_on
+from apps.faces.train import Pairs, judge_of, train_on
 from cvae.objective import importance_weighted_nll
 from cvae.training import Schedule
 
@@ -182,6 +183,42 @@ def test_critics_never_see_the_judges_half(world: Faces) -> None:
     assert {r.numpy().tobytes() for r in real} == allowed and labels.shape == (40, A)
 
 
+@pytest.mark.parametrize(("half", "which"), [("judge", 0), ("critics", 1)])
+def test_classifiers_learn_from_their_half(
+    world: Faces, tmp_path: Path, half: str, which: int
+) -> None:
+    from cvae import checkpoint
+
+    recipe = replace(
+        RECIPES["reader"], size=ReaderSize(width=8), schedule=Schedule(steps=1, batch=8), half=half
+    )
+    train_on(recipe, world, tmp_path, progress=False)
+    learnt = checkpoint.load(tmp_path)["config"]["faces"]
+    assert learnt == len(halves(world.faces)[which]) < len(world)
+
+
+def test_a_reader_judges_in_training_what_it_reads_for_people(
+    world: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = replace(
+        RECIPES["reader"], size=ReaderSize(width=8), schedule=Schedule(steps=1, batch=8)
+    )
+    monkeypatch.setitem(RECIPES, "reader", tiny)
+    reader = judge_of("reader", world, tmp_path, device=None)
+    assert isinstance(reader, Reader)
+    x, _ = world.tensors(slice(0, 2))
+    with torch.no_grad():
+        features, logits = reader.perceive(x)
+        assert torch.equal(logits, reader(x))
+    shapes = [tuple(f.shape[1:]) for f in features]
+    assert shapes == [(8, 32, 32), (16, 16, 16), (32, 8, 8), (32, 4, 4)]
+        (8, 32, 32),
+        (16, 16, 16),
+        (32, 8, 8),
+        (32, 4, 4),
+    ]
+
+
 # not the large ones, which are built alike, nor the one that waits for another's discriminator
 @pytest.mark.parametrize("name", sorted(RECIPES.keys() - {"base", "attr2img-full", "vae-dis"}))
 def test_every_recipe_builds_networks_of_a_size_worth_training(name: str) -> None:
@@ -193,8 +230,6 @@ def test_every_recipe_builds_networks_of_a_size_worth_training(name: str) -> Non
 def test_a_run_can_be_rebuilt_from_what_it_stores_and_resumed(
     world: Faces, tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
     from cvae import checkpoint
 
     recipe = replace(

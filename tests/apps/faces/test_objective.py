@@ -1,14 +1,16 @@
 """Who moves by which term, what a request says, and that weights of zero cost nothing."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from apps.faces.attributes import OFFERED
+from apps.faces.classifier import Reader, attribute_loss
 from apps.faces.model import Size, build
-from apps.faces.objective import FaceObjective, Weights, attribute_loss
+from apps.faces.objective import FaceObjective, Judge, Weights
 from apps.faces.recipe import FEATURES, GAN, LARSEN, PIXELS
 from cvae.training import Schedule, Trainer
 
@@ -16,10 +18,10 @@ SIZE = Size(width=8, latent=8)
 Batch = tuple[Tensor, ...]
 
 
-def objective(weights: Weights) -> FaceObjective:
+def objective(weights: Weights, judge: Judge | None = None) -> FaceObjective:
     torch.manual_seed(0)
-    parts = {"attributes": SIZE.attributes, "latent": SIZE.latent}
-    return FaceObjective(build(SIZE), weights, widths=(8, 8, 8), **parts)  # type: ignore[arg-type]
+    parts: dict[str, Any] = {"attributes": SIZE.attributes, "latent": SIZE.latent}
+    return FaceObjective(build(SIZE), weights, widths=(8, 8, 8), judge=judge, **parts)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -90,14 +92,27 @@ def test_features_need_a_judge_who_then_holds_still(batch: Batch) -> None:
     with pytest.raises(ValueError, match="pass a judge"):
         objective(FEATURES)
     judge = objective(GAN).discriminator
-    parts = {"attributes": SIZE.attributes, "latent": SIZE.latent}
-    task = FaceObjective(build(SIZE), FEATURES, judge=judge, **parts)  # type: ignore[arg-type]
+    assert judge is not None
+    task = objective(FEATURES, judge)
     assert list(task.players()) == ["model"]
-    before = [p.clone() for p in judge.parameters()]  # type: ignore[union-attr]
+    before = [p.clone() for p in judge.parameters()]
     trainer = Trainer(task, Schedule(steps=2, batch=8, warmup=0), device=torch.device("cpu"))
     trainer.update(batch)
-    after = task.discriminator.parameters()  # type: ignore[union-attr]
-    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(before, judge.parameters(), strict=True))
+
+
+def test_in_a_game_with_a_judge_it_is_the_judge_who_measures(batch: Batch) -> None:
+    reader = Reader(width=8, attributes=SIZE.attributes)
+    alone, beside = objective(Weights()), objective(Weights(), reader)
+    owned = {id(p) for parameters in beside.players().values() for p in parameters}
+    assert not owned & {id(p) for p in reader.parameters()}
+    plain, seen = (task(batch, generator(), "model")[1] for task in (alone, beside))
+    assert torch.equal(plain["fooled"], seen["fooled"])
+    assert plain["obeyed"] != seen["obeyed"] and plain["features"] != seen["features"]
+    told, _ = beside(batch, generator(), "model")
+    told.backward()
+    assert all(p.grad is None for p in reader.parameters())
+    assert any(bool(p.grad.any()) for p in beside.model.generation.parameters())  # type: ignore
 
 
 def test_requests_are_of_other_faces_partly_open_and_sometimes_turned_round() -> None:
