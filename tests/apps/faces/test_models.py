@@ -212,11 +212,6 @@ def test_a_reader_judges_in_training_what_it_reads_for_people(
         assert torch.equal(logits, reader(x))
     shapes = [tuple(f.shape[1:]) for f in features]
     assert shapes == [(8, 32, 32), (16, 16, 16), (32, 8, 8), (32, 4, 4)]
-        (8, 32, 32),
-        (16, 16, 16),
-        (32, 8, 8),
-        (32, 4, 4),
-    ]
 
 
 # not the large ones, which are built alike, nor the one that waits for another's discriminator
