@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from apps import runtime
 from apps.motion.baselines import plain_rows
 from apps.motion.data import Windows, load_windows
 from apps.motion.holds import against_table, claims_table
+from apps.motion.model import rebuild
 from apps.motion.model_rows import Samples, Shown, Walker
 from apps.motion.posterior import Reconstruction
-from apps.motion.predict import load
 from apps.motion.rivals import NAMES, RIVALS, WALKER, Plan, baselines
 from apps.motion.rows import DIMS, Row, Scored, nll_of, score_row, squares_of
 from apps.motion.scores import KS, choose_bandwidth, parzen_nll
@@ -31,7 +32,6 @@ from apps.motion.tables import (
     used_table,
 )
 from apps.report import Report
-from apps.runtime import check_models, pick_device
 from cvae.model import CVAE
 
 
@@ -60,11 +60,11 @@ def evaluate(
     Raises:
         ValueError: a split has no windows, or `others` names an unknown model.
     """
-    out, plan, where = Path(out), plan or Plan(), pick_device(device)
+    out, plan, where = Path(out), plan or Plan(), runtime.pick_device(device)
     paths = dict(others or {})
-    check_models(paths, RIVALS)
+    runtime.check_models(paths, RIVALS)
     paths |= {OURS: weights} if weights is not None else {}
-    models = {name: load(path).to(where).eval() for name, path in paths.items()}
+    models = {name: _model(path).to(where) for name, path in paths.items()}
     truth, val = (load_windows(Path(data), name, limit=limit) for name in (split, "val"))
     train = load_windows(Path(data), "train")
     run = _Run(truth, val, where, progress)
@@ -89,6 +89,10 @@ def evaluate(
     report.save(out)
     print(report.markdown())
     return report
+
+
+def _model(path: str | Path) -> CVAE:
+    return runtime.load(path, domain="motion", rebuild=rebuild)[0]
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,7 @@ def network_size(height: int, width: int) -> tuple[int, int]:
 
     Example:
         >>> network_size(480, 640), network_size(1920, 1080), network_size(100, 9000)
-        ((160, 208), (288, 160), (160, 352))
+        ((160, 208), (272, 160), (160, 352))
     """
     ratio = min(max(height, width) / min(height, width), LONGEST)
     long = int(SIZE[0] * ratio / BLOCK) * BLOCK
