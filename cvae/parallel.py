@@ -38,6 +38,8 @@ def process_group() -> Iterator[None]:
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Give every process the mean of all their gradients, sent as one vector."""
     gradients = [p.grad for p in parameters if p.grad is not None]
+    if not gradients:
+        return
     flat = torch.cat([g.flatten() for g in gradients])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()

@@ -21,7 +21,7 @@ class Size:
     """The one dial is `width`: channels at 32 pixels; the rest follows the design."""
 
     width: int = 32
-    latent: int = 128
+    latent: int = 64
     attributes: int = len(OFFERED)
 
 

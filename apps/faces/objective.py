@@ -32,7 +32,7 @@ class Weights:
 
     pixels: float = 1.0  # nats of a Gaussian around the pixels
     features: float = 0.3  # nats of a Gaussian around features: the judge's or the discriminator's
-    kl: float = 8.0  # neighbouring pixels are no independent witnesses: they count too much
+    kl: float = 60.0  # few nats in z, so that draws of the prior decode like posteriors
     nats: float = 0.002  # all of the above, against the game
     adversarial: float = 1.0
     attributes: float = 1.0  # of resampled requests, nats an attribute
@@ -42,6 +42,7 @@ class Weights:
     augmented: float = 0.5
     open: float = 0.2  # share of attributes left open, and of requests left open as a whole
     toggles: float = 0.5  # share of resampled requests with one attribute turned round
+    alone: int = 2000  # first steps, which the variational terms have to themselves
 
 
 class FaceObjective(nn.Module):
@@ -58,7 +59,9 @@ class FaceObjective(nn.Module):
     what is judged. A reader that predicts y from z is trained beside the discriminator; the
     encoder is to leave it at the base rates.
 
-    Without a term that needs one there is no discriminator, and no game. Who measures likeness
+    The game starts once z has a meaning: from then on samples of the prior are faces, if blurred
+    ones, and steps before it cost half. Without a term that needs one there is no discriminator,
+    and no game. Who measures likeness
     and obedience is the judge if there is one, else the discriminator: on few steps a network
     that has learnt attributes before knows better than one that learns them on the way.
 
@@ -94,6 +97,10 @@ class FaceObjective(nn.Module):
         if weights.features and judge is None and not self.plays:
             raise ValueError("got features of a discriminator that nobody trains: pass a judge")
 
+    @property
+    def playing(self) -> bool:
+        return self.plays and int(self.clock) >= self.weights.alone
+
     def players(self) -> dict[str, list[nn.Parameter]]:
         """Critics first: the model then answers to what they have just learnt."""
         critics: list[nn.Parameter] = []
@@ -121,7 +128,7 @@ class FaceObjective(nn.Module):
         loss = x.new_zeros(())
         if w.pixels or w.features:
             loss, terms = self.reconstruct(x, y, generator)
-        if self.plays:
+        if self.playing:
             played = self.play(y, generator)
             loss = loss + w.adversarial * played["fooled"] + w.attributes * played["obeyed"]
             terms |= played
@@ -168,8 +175,8 @@ class FaceObjective(nn.Module):
     def criticise(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Stats]:
         x, y, real, labels = batch
         terms: Stats = {}
-        loss = x.new_zeros(())
-        if self.plays:
+        loss = x.new_zeros((), requires_grad=True)
+        if self.playing:
             terms = self.judge_both(real, labels, y, generator)
             loss = torch.stack(list(terms.values())).sum()
         if self.reader is not None:

@@ -56,7 +56,7 @@ GAME = Schedule(
 PEER = Schedule(
     steps=3000, learning_rate=5e-4, weight_decay=0.0, momentum=0.5, clip=100.0, ema=0.998
 )
-PLAIN = Weights(kl=1.0, attributes=0.0, information=0.0)
+PLAIN = Weights(kl=1.0, attributes=0.0, information=0.0, alone=0)
 PIXELS = replace(PLAIN, features=0.0, adversarial=0.0)
 FEATURES = replace(PLAIN, pixels=0.0, adversarial=0.0)
 LARSEN = replace(PLAIN, pixels=0.0, r1=0.0, augmented=0.0, toggles=0.0)

@@ -15,6 +15,7 @@ from apps.faces.recipe import FEATURES, GAN, LARSEN, PIXELS
 from cvae.training import Schedule, Trainer
 
 SIZE = Size(width=8, latent=8)
+AT_ONCE = replace(Weights(), alone=0)
 Batch = tuple[Tensor, ...]
 
 
@@ -47,7 +48,7 @@ def slopes(task: FaceObjective, batch: Batch, player: str) -> dict[str, bool]:
 
 
 def test_each_player_owns_its_networks_and_all_are_owned_once() -> None:
-    task = objective(Weights())
+    task = objective(AT_ONCE)
     players = task.players()
     assert list(players) == ["critic", "model"]
     owned = [id(p) for parameters in players.values() for p in parameters]
@@ -55,7 +56,7 @@ def test_each_player_owns_its_networks_and_all_are_owned_once() -> None:
 
 
 def test_critics_learn_without_a_gradient_to_the_model(batch: Batch) -> None:
-    assert slopes(objective(Weights()), batch, "critic") == {
+    assert slopes(objective(AT_ONCE), batch, "critic") == {
         "recognition": False,
         "generation": False,
         "discriminator": True,
@@ -67,7 +68,7 @@ def test_no_gradient_of_the_game_reaches_the_encoder(batch: Batch) -> None:
     # without the reconstruction the encoder is not even asked
     assert slopes(objective(GAN), batch, "model")["recognition"] is False
     # and with it, a louder game changes nothing for the encoder
-    quiet = replace(Weights(), adversarial=1.0)
+    quiet = replace(AT_ONCE, adversarial=1.0)
     found = []
     for weights in (quiet, replace(quiet, adversarial=100.0)):
         task = objective(weights)
@@ -103,7 +104,7 @@ def test_features_need_a_judge_who_then_holds_still(batch: Batch) -> None:
 
 def test_in_a_game_with_a_judge_it_is_the_judge_who_measures(batch: Batch) -> None:
     reader = Reader(width=8, attributes=SIZE.attributes)
-    alone, beside = objective(Weights()), objective(Weights(), reader)
+    alone, beside = objective(AT_ONCE), objective(AT_ONCE, reader)
     owned = {id(p) for parameters in beside.players().values() for p in parameters}
     assert not owned & {id(p) for p in reader.parameters()}
     plain, seen = (task(batch, generator(), "model")[1] for task in (alone, beside))
@@ -115,8 +116,22 @@ def test_in_a_game_with_a_judge_it_is_the_judge_who_measures(batch: Batch) -> No
     assert any(bool(p.grad.any()) for p in beside.model.generation.parameters())  # type: ignore
 
 
+@pytest.mark.parametrize("information", [0.0, 0.1])
+def test_the_game_waits_until_latents_mean_something(batch: Batch, information: float) -> None:
+    task = objective(replace(Weights(), alone=2, information=information))
+    assert task.discriminator is not None
+    trainer = Trainer(task, Schedule(steps=3, batch=8, warmup=0), device=torch.device("cpu"))
+    start = [p.clone() for p in task.discriminator.parameters()]
+    for step in range(3):
+        stats = trainer.update(batch)
+        assert ("fooled" in stats) == ("judged" in stats) == (step == 2)
+        same = zip(start, task.discriminator.parameters(), strict=True)
+        assert all(torch.equal(a, b) for a, b in same) == (step < 2)
+    assert trainer.skipped == 0
+
+
 def test_requests_are_of_other_faces_partly_open_and_sometimes_turned_round() -> None:
-    task = objective(replace(Weights(), open=0.3, toggles=0.5))
+    task = objective(replace(AT_ONCE, open=0.3, toggles=0.5))
     y = torch.ones(4000, len(OFFERED))
     y[::2] = -1
     asked = task.resample(y, generator())
@@ -139,7 +154,7 @@ def test_attribute_loss_is_cross_entropy_over_what_is_stated() -> None:
 
 
 def test_the_penalty_on_slopes_comes_every_few_steps(batch: Batch) -> None:
-    task = objective(replace(Weights(), r1_every=3))
+    task = objective(replace(AT_ONCE, r1_every=3))
     seen = []
     for _ in range(4):
         _, stats = task(batch, generator(), "critic")
@@ -150,5 +165,5 @@ def test_the_penalty_on_slopes_comes_every_few_steps(batch: Batch) -> None:
 
 def test_unknown_labels_teach_the_critics_nothing(batch: Batch) -> None:
     x, y, real, labels = batch
-    _, known = objective(Weights())((x, y, real, labels * 0), generator(), "critic")
+    _, known = objective(AT_ONCE)((x, y, real, labels * 0), generator(), "critic")
     assert known["recognised"] == 0
