@@ -33,7 +33,7 @@ class Weights:
     pixels: float = 1.0  # nats of a Gaussian around the pixels
     features: float = 0.3  # nats of a Gaussian around features: the judge's or the discriminator's
     kl: float = 60.0  # few nats in z, so that draws of the prior decode like posteriors
-    nats: float = 0.002  # all of the above, against the game
+    nats: float = 0.0003  # all of the above, against the game: more, and texture is too dear
     adversarial: float = 1.0
     attributes: float = 1.0  # of resampled requests, nats an attribute
     information: float = 0.1  # of what z tells about attributes, nats an attribute
