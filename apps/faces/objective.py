@@ -37,9 +37,9 @@ class Weights:
     adversarial: float = 1.0
     attributes: float = 1.0  # of resampled requests, nats an attribute
     information: float = 0.1  # of what z tells about attributes, nats an attribute
-    r1: float = 1.0
+    r1: float = 0.05
     r1_every: int = 8  # steps between two penalties, each then that much heavier
-    augmented: float = 0.5
+    augmented: float = 0.1  # on a few passes over the faces more only hides what is false
     open: float = 0.2  # share of attributes left open, and of requests left open as a whole
     toggles: float = 0.5  # share of resampled requests with one attribute turned round
     alone: int = 2000  # first steps, which the variational terms have to themselves

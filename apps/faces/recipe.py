@@ -73,7 +73,7 @@ RECIPES = {
         Schedule(
             steps=20_000, batch=64, learning_rate=3e-4, weight_decay=0.0, momentum=0.0, clip=100.0
         ),
-        weights=Weights(),
+        weights=Weights(augmented=0.5),
         judge="reader",
     ),
     "vae": Recipe(Size(width=32), PEER, weights=PIXELS),

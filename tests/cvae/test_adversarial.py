@@ -75,6 +75,14 @@ def test_a_discriminator_reads_the_condition_by_projection_alone_where_it_is_sta
     assert torch.allclose(logits[1] - logits[0], logits[0] - logits[2], atol=1e-6)  # it is linear
 
 
+def test_differences_reach_the_last_level_undiminished() -> None:
+    torch.manual_seed(0)
+    judge = Discriminator(channels=3, size=64, conditions=2)
+    a, b = (judge(noise(8, 3, 64, 64, seed=s), torch.zeros(8, 2)).features for s in (0, 1))
+    apart = [float((f - g).std()) for f, g in zip(a, b, strict=True)]
+    assert min(apart) > 0.5 and max(apart) < 5
+
+
 def test_sizes_that_do_not_halve_are_refused() -> None:
     with pytest.raises(ValueError, match="expected a multiple of 8"):
         Discriminator(channels=3, size=20, conditions=1, widths=(8, 8))
