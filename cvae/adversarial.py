@@ -66,7 +66,8 @@ class Discriminator(nn.Module):
         for layer in self.modules():  # He et al. (2015): else differences fade from level to level
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, a=0.2)
-                nn.init.zeros_(layer.bias)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, c: Tensor) -> Verdict:
         x = F.leaky_relu(self.stem(F.pixel_unshuffle(x, 2)), 0.2)
