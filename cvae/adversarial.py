@@ -32,10 +32,15 @@ class Discriminator(nn.Module):
     The spread of the batch (Karras et al., 2018, section 3) is one more feature before the end, so
     that a generator which makes one picture for all is seen.
 
-    Shapes: x `(B, channels, size, size)`, c `(B, conditions)` with 0 where a condition is open.
+    It may see what another, trained network sees too (Sauer et al., 2021, *Projected GANs*): what
+    is false about a picture's meaning is then known at once and need not be learnt on the way.
+
+    Shapes: x `(B, channels, size, size)`, c `(B, conditions)` with 0 where a condition is open,
+    sights maps `(B, C, h, w)`, one for each level and one for the coarsest map.
 
     Args:
         widths: channels of the levels, finest first; the first works at half of `size`.
+        sights: channels of the other network's maps, finest first; none without one.
 
     Example:
         >>> judge = Discriminator(channels=3, size=32, conditions=5, widths=(8, 16))
@@ -45,9 +50,19 @@ class Discriminator(nn.Module):
     """
 
     def __init__(
-        self, *, channels: int, size: int, conditions: int, widths: Sequence[int] = (32, 64, 128)
+        self,
+        *,
+        channels: int,
+        size: int,
+        conditions: int,
+        widths: Sequence[int] = (32, 64, 128),
+        sights: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        if sights and len(sights) != len(widths) + 1:
+            raise ValueError(
+                f"got {len(sights)} sights for {len(widths)} levels, expected one more than levels"
+            )
         if size % 2 ** (len(widths) + 1):
             raise ValueError(
                 f"got pictures of {size} pixels and {len(widths)} levels, "
@@ -59,6 +74,9 @@ class Discriminator(nn.Module):
         self.steps = nn.ModuleList(
             [downsample(a, b) for a, b in zip(widths, (*widths[1:], last), strict=True)]
         )
+        self.eyes = nn.ModuleList(
+            [nn.Conv2d(a, b, 1) for a, b in zip(sights, (*widths, last), strict=False)]
+        )
         self.read = nn.Linear((last + 1) * places, 2 * last)
         self.real = nn.Linear(2 * last, 1)
         self.projection = nn.Linear(conditions, 2 * last, bias=False)
@@ -69,13 +87,21 @@ class Discriminator(nn.Module):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, c: Tensor) -> Verdict:
+    def forward(self, x: Tensor, c: Tensor, sights: Sequence[Tensor] = ()) -> Verdict:
+        if len(sights) != len(self.eyes):
+            raise ValueError(f"got {len(sights)} sights, expected {len(self.eyes)}")
+        seen = [
+            F.leaky_relu(eye(F.group_norm(sight, 1)), 0.2)
+            for eye, sight in zip(self.eyes, sights, strict=True)
+        ] or [0.0] * (len(self.levels) + 1)
         x = F.leaky_relu(self.stem(F.pixel_unshuffle(x, 2)), 0.2)
         features = []
-        for level, step in zip(self.levels, self.steps, strict=True):
+        for level, step, more in zip(self.levels, self.steps, seen[:-1], strict=True):
+            x = x + more
             x = (x + F.leaky_relu(level(x), 0.2)) / 2**0.5
             features.append(x)
             x = F.leaky_relu(step(x), 0.2)
+        x = x + seen[-1]
         h = torch.cat([x, spread_of_batch(x)], 1).flatten(1)
         h = F.leaky_relu(self.read(h), 0.2)
         match = (self.projection(c) * h).sum(1) / h.shape[1] ** 0.5

@@ -39,6 +39,7 @@ class Schedule:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     momentum: float = 0.9  # β₁ of Adam; adversaries want less
+    pursuit: float = 1.0  # rate of a game's critics over the model's (Heusel et al., 2017)
     warmup: int = 200
     decay: float = 0.3  # share of the steps over which the rate falls
     clip: float = 1.0  # gradient norm
@@ -65,6 +66,7 @@ class Trainer:
 
     An objective with `players()`, names to parameters, is a game: each step every player in turn
     gets a loss of its own, `(batch, generator, player) -> (loss, stats)`, and moves by it alone.
+    All but the player "model" are critics, with a rate of their own.
 
     Args:
         objective: `(batch, generator) -> (loss, stats)` as a module; its `.model` is averaged.
@@ -100,7 +102,7 @@ class Trainer:
         sound = True
         for player, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate if player in ("", "model") else rate * self.schedule.pursuit
             game = (player,) if player else ()
             with autocast(self.device):
                 loss, found = self.objective(batch, generator, *game)

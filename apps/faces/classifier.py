@@ -21,8 +21,8 @@ class Reader(nn.Module):
 
     def __init__(self, *, width: int, attributes: int) -> None:
         super().__init__()
-        widths = (width, 2 * width, 4 * width, 4 * width)
-        self.see = ConvEncoder(channels=3, size=64, outputs=attributes, widths=widths)
+        self.widths = (width, 2 * width, 4 * width, 4 * width)
+        self.see = ConvEncoder(channels=3, size=64, outputs=attributes, widths=self.widths)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.see(x)

@@ -84,11 +84,15 @@ class FaceObjective(nn.Module):
         self.attributes, self.latent = attributes, latent
         self.plays = bool(weights.adversarial or weights.attributes)
         self.discriminator: Discriminator | None = None
+        self.judge = judge
         if self.plays:
             self.discriminator = Discriminator(
-                channels=3, size=64, conditions=attributes, widths=widths
+                channels=3,
+                size=64,
+                conditions=attributes,
+                widths=widths,
+                sights=judge.widths if isinstance(judge, Reader) else (),
             )
-        self.judge = judge
         if judge is not None:
             judge.requires_grad_(False)
         self.reader = mlp([latent, 256, attributes]) if weights.information else None
@@ -163,11 +167,10 @@ class FaceObjective(nn.Module):
         """How little samples of the prior fool the discriminator, and how little they obey."""
         wanted = self.resample(y, generator)
         shown = self.disguise(self.imagine(wanted, generator), generator)
-        verdict = self.verdict(shown, wanted)
-        condition = verdict.condition if self.judge is None else self.judge.perceive(shown)[1]
+        verdict, read = self.verdict(shown, wanted)
         return {
             "fooled": generator_loss(verdict.logit),
-            "obeyed": attribute_loss(condition, wanted),
+            "obeyed": attribute_loss(read, wanted),
         }
 
     # What the critics are told
@@ -197,8 +200,8 @@ class FaceObjective(nn.Module):
         penalised = bool(w.r1) and int(self.clock) % w.r1_every == 0
         real = real.requires_grad_(penalised)
         stated = self.leave_open(labels, generator)
-        verdict = self.verdict(self.disguise(real, generator), stated)
-        unreal = self.verdict(self.disguise(fake, generator), wanted)
+        verdict, _ = self.verdict(self.disguise(real, generator), stated, learning=True)
+        unreal, _ = self.verdict(self.disguise(fake, generator), wanted, learning=True)
         terms = {
             "judged": discriminator_loss(verdict.logit, unreal.logit),
             "recognised": attribute_loss(verdict.condition, labels),
@@ -218,10 +221,22 @@ class FaceObjective(nn.Module):
     def disguise(self, x: Tensor, generator: torch.Generator) -> Tensor:
         return augment(x, generator, strength=self.weights.augmented)
 
-    def verdict(self, x: Tensor, wanted: Tensor) -> Verdict:
+    def verdict(
+        self, x: Tensor, wanted: Tensor, *, learning: bool = False
+    ) -> tuple[Verdict, Tensor]:
+        """What the discriminator says of faces, and the attributes read off them.
+
+        A judge lends it his eyes; while it is `learning` what they see is given, so that R1 asks
+        for calm of the discriminator and not of him.
+        """
         if self.discriminator is None:
             raise ValueError("got no discriminator, expected one: this objective plays no game")
-        return self.discriminator(x, wanted)
+        if not isinstance(self.judge, Reader):
+            verdict = self.discriminator(x, wanted)
+            return verdict, verdict.condition
+        with torch.set_grad_enabled(not learning):
+            sights, read = self.judge.perceive(x)
+        return self.discriminator(x, wanted, sights), read
 
     def perceive(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """Features and attributes of faces, as seen by who measures likeness."""

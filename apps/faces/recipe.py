@@ -50,7 +50,7 @@ class Recipe:
 
 # A game wants less momentum and no decay of weights; its gradients are bounded by R1.
 GAME = Schedule(
-    steps=8000, learning_rate=5e-4, weight_decay=0.0, momentum=0.5, clip=100.0, ema=0.999
+    steps=8000, learning_rate=2e-4, pursuit=3.0, weight_decay=0.0, momentum=0.5, clip=100.0
 )
 # The comparison of the lectures: the networks of `small`, one objective each, the same budget.
 PEER = Schedule(

@@ -248,6 +248,16 @@ def test_in_a_game_each_player_moves_by_its_own_loss_alone() -> None:
     assert {"critic_loss", "model_loss", "critic_grad_norm", "model_grad_norm"} <= stats.keys()
 
 
+def test_critics_may_be_quicker_than_the_model() -> None:
+    plan = schedule(1, learning_rate=0.1, warmup=0, weight_decay=0.0, clip=1e9, pursuit=3.0)
+    game = Game()
+    x = torch.tensor([[3.0, 0.5, -3.0]])
+    Trainer(game, plan, device=CPU).update((x, x))
+    for weight, rate in ((game.critic.weight, 0.3), (game.model.weight, 0.1)):
+        moved = (weight.detach() - 0.5).abs()  # what Adam moves by first
+        assert torch.allclose(moved, torch.full_like(moved, rate), atol=1e-5)
+
+
 def test_a_game_resumes_as_if_unbroken() -> None:
     x = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
     whole, part = (

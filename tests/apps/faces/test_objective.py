@@ -108,12 +108,33 @@ def test_in_a_game_with_a_judge_it_is_the_judge_who_measures(batch: Batch) -> No
     owned = {id(p) for parameters in beside.players().values() for p in parameters}
     assert not owned & {id(p) for p in reader.parameters()}
     plain, seen = (task(batch, generator(), "model")[1] for task in (alone, beside))
-    assert torch.equal(plain["fooled"], seen["fooled"])
     assert plain["obeyed"] != seen["obeyed"] and plain["features"] != seen["features"]
     told, _ = beside(batch, generator(), "model")
     told.backward()
     assert all(p.grad is None for p in reader.parameters())
     assert any(bool(p.grad.any()) for p in beside.model.generation.parameters())  # type: ignore
+
+
+def test_the_discriminator_sees_with_the_eyes_of_a_judge(batch: Batch) -> None:
+    reader = Reader(width=8, attributes=SIZE.attributes)
+    task = objective(replace(AT_ONCE, r1_every=1), reader)
+    assert task.discriminator is not None
+    x, y, *_ = batch
+    verdict, read = task.verdict(x, y)
+    assert torch.equal(read, reader(x))
+    sights, _ = reader.perceive(x)
+    blind = [torch.zeros_like(sight) for sight in sights]
+    assert not torch.equal(verdict.logit, task.discriminator(x, y, blind).logit)
+    with pytest.raises(ValueError, match="got 0 sights, expected 4"):
+        task.discriminator(x, y)
+    # in a critic's step what he sees is given: not even R1 asks for a slope of it
+    calls = []
+    handle = reader.see.out.register_forward_hook(lambda *a: calls.append(a[2].requires_grad))
+    loss, stats = task(batch, generator(), "critic")
+    handle.remove()
+    loss.backward()
+    assert calls == [False, False] and stats["r1"] > 0
+    assert all(bool(e.weight.grad.any()) for e in task.discriminator.eyes)  # type: ignore
 
 
 @pytest.mark.parametrize("information", [0.0, 0.1])
