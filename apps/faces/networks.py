@@ -57,8 +57,8 @@ class FaceEncoder(nn.Module):
 class FaceDecoder(nn.Module):
     """Generation network: (z, requests) -> face.
 
-    The last doubling is a rearrangement of channels and one thin convolution: full-size maps
-    would cost as much as all the others together.
+    Full-size maps are thin, or they would cost as much as all the others together. They come of
+    interpolation: channels rearranged into pixels leave a lattice once a game asks for texture.
 
     Shapes: z `(B k, D)`, context of B requests, k answers each in a row -> `(B k, 3, 64, 64)`.
     """
@@ -72,8 +72,9 @@ class FaceDecoder(nn.Module):
         self.blocks = nn.ModuleList([ResidualBlock(w, context=style) for w in widths])
         self.steps = nn.ModuleList([nn.Conv2d(a, b, 1) for a, b in pairwise(widths)])
         self.norm = nn.GroupNorm(groups_of(width), width)
-        self.spread = nn.Conv2d(width, width, 3, padding=1)
-        self.out = nn.Conv2d(width // 4, 3, 3, padding=1)
+        self.thin = nn.Conv2d(width, width // 2, 3, padding=1)
+        self.fine = nn.Conv2d(width // 2, width // 2, 3, padding=1)
+        self.out = nn.Conv2d(width // 2, 3, 3, padding=1)
 
     def forward(self, z: Tensor, context: Tensor) -> Tensor:
         context = context.repeat_interleave(len(z) // len(context), 0)
@@ -82,5 +83,5 @@ class FaceDecoder(nn.Module):
         x = self.blocks[0](x, style)
         for step, block in zip(self.steps, self.blocks[1:], strict=True):
             x = block(upsample(step(x)), style)
-        x = F.silu(F.pixel_shuffle(self.spread(F.silu(self.norm(x))), 2))
-        return torch.tanh(self.out(x))
+        x = F.silu(upsample(self.thin(F.silu(self.norm(x)))))
+        return torch.tanh(self.out(F.silu(self.fine(x))))

@@ -53,9 +53,7 @@ GAME = Schedule(
     steps=8000, learning_rate=2e-4, pursuit=3.0, weight_decay=0.0, momentum=0.5, clip=100.0
 )
 # The comparison of the lectures: the networks of `small`, one objective each, the same budget.
-PEER = Schedule(
-    steps=3000, learning_rate=5e-4, weight_decay=0.0, momentum=0.5, clip=100.0, ema=0.998
-)
+PEER = replace(GAME, steps=3000, ema=0.998)
 PLAIN = Weights(kl=1.0, attributes=0.0, information=0.0, alone=0)
 PIXELS = replace(PLAIN, features=0.0, adversarial=0.0)
 FEATURES = replace(PLAIN, pixels=0.0, adversarial=0.0)
