@@ -9,7 +9,7 @@ import torch
 from apps.bench import PeakMemory, training_table
 from apps.faces.frame import SIZE
 from apps.faces.predict import FaceMaker
-from apps.faces.recipe import RECIPES
+from apps.faces.recipe import RECIPES, who_measures
 from apps.faces.train import Augmented
 from apps.runtime import pick_device
 from cvae.training import Trainer
@@ -44,10 +44,13 @@ def _making(device: str, model: str | Path) -> str:
 
 
 def _training(device: torch.device, name: str) -> str:
-    """Images/s of whole steps beside forward and backward alone: all players of the game."""
+    """Images/s of whole steps beside forward and backward alone, all players in the game."""
     torch.manual_seed(0)
     recipe = RECIPES[name]
-    objective = Augmented(recipe.objective(), recipe.augment)
+    if recipe.weights is not None:
+        recipe = replace(recipe, weights=replace(recipe.weights, alone=0))
+    judge = who_measures(RECIPES[recipe.judge].objective()) if recipe.judge else None
+    objective = Augmented(recipe.objective(judge), recipe.augment)
     schedule = replace(recipe.schedule, steps=10**6)
     trainer = Trainer(objective, schedule, device=device)
     size, attributes = schedule.batch, recipe.size.attributes

@@ -48,6 +48,11 @@ class Recipe:
         return objectives[self.model](model)
 
 
+def who_measures(objective: Any) -> Judge:
+    """Of a recipe that is named as a judge: the discriminator of a game, else the model itself."""
+    return getattr(objective, "discriminator", objective.model)
+
+
 # A game wants less momentum and no decay of weights; its gradients are bounded by R1.
 GAME = Schedule(
     steps=8000, learning_rate=2e-4, pursuit=3.0, weight_decay=0.0, momentum=0.5, clip=100.0

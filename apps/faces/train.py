@@ -11,7 +11,7 @@ from apps.faces.attributes import COLUMNS
 from apps.faces.copula import Copula
 from apps.faces.data import Augment, Faces, find_faces, halves, load_faces
 from apps.faces.objective import Judge
-from apps.faces.recipe import RECIPES, Recipe
+from apps.faces.recipe import RECIPES, Recipe, who_measures
 from cvae import checkpoint
 from cvae.training import Trainer, train
 
@@ -92,8 +92,8 @@ def judge_of(
         dry_run=dry_run,
         progress=False,
     )
-    objective: Any = trainer.objective
-    return getattr(objective.objective, "discriminator", objective.model)
+    augmented: Any = trainer.objective
+    return who_measures(augmented.objective)
 
 
 class Pairs:
