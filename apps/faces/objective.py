@@ -54,16 +54,16 @@ class FaceObjective(nn.Module):
     - \log p_D(y'|G(z', y'))$,
 
     x and y from the data, z' from the prior, y' labels of other faces, some with one turned
-    round, so that a toggle is obeyed also where the data never show it. The game is played on
-    samples of the prior alone: no gradient of it reaches the encoder, and what people will see is
-    what is judged. A reader that predicts y from z is trained beside the discriminator; the
-    encoder is to leave it at the base rates.
+    round, so that a toggle is obeyed also where the data never show it; that one attribute then
+    counts as much as all of them. The game is played on samples of the prior alone: no gradient
+    of it reaches the encoder, and what people will see is what is judged. A reader that predicts
+    y from z is trained beside the discriminator; the encoder is to leave it at the base rates.
 
     The game starts once z has a meaning: from then on samples of the prior are faces, if blurred
     ones, and steps before it cost half. Without a term that needs one there is no discriminator,
-    and no game. Who measures likeness
-    and obedience is the judge if there is one, else the discriminator: on few steps a network
-    that has learnt attributes before knows better than one that learns them on the way.
+    and no game. Who measures likeness and obedience is the judge if there is one, else the
+    discriminator: on few steps a network that has learnt attributes before knows better than one
+    that learns them on the way.
 
     Args:
         judge: a trained network that is held still.
@@ -134,7 +134,8 @@ class FaceObjective(nn.Module):
             loss, terms = self.reconstruct(x, y, generator)
         if self.playing:
             played = self.play(y, generator)
-            loss = loss + w.adversarial * played["fooled"] + w.attributes * played["obeyed"]
+            obeyed = played["obeyed"] + played["toggled"]
+            loss = loss + w.adversarial * played["fooled"] + w.attributes * obeyed
             terms |= played
         self.clock += 1
         return loss, {name: term.detach() for name, term in terms.items()}
@@ -165,12 +166,13 @@ class FaceObjective(nn.Module):
 
     def play(self, y: Tensor, generator: torch.Generator) -> Stats:
         """How little samples of the prior fool the discriminator, and how little they obey."""
-        wanted = self.resample(y, generator)
+        wanted, turned = self.resample(y, generator)
         shown = self.disguise(self.imagine(wanted, generator), generator)
-        verdict, read = self.verdict(shown, wanted)
+        verdict, read = self.verdict(shown, wanted * usual(turned))
         return {
             "fooled": generator_loss(verdict.logit),
             "obeyed": attribute_loss(read, wanted),
+            "toggled": attribute_loss(read, wanted * turned),
         }
 
     # What the critics are told
@@ -194,14 +196,15 @@ class FaceObjective(nn.Module):
         self, real: Tensor, labels: Tensor, others: Tensor, generator: torch.Generator
     ) -> Stats:
         w = self.weights
-        wanted = self.resample(others, generator)
+        wanted, turned = self.resample(others, generator)
         with torch.no_grad():
             fake = self.imagine(wanted, generator)
         penalised = bool(w.r1) and int(self.clock) % w.r1_every == 0
         real = real.requires_grad_(penalised)
-        stated = self.leave_open(labels, generator)
+        told = usual(turned)  # of as many real faces it is told nothing either
+        stated = self.leave_open(labels, generator) * told
         verdict, _ = self.verdict(self.disguise(real, generator), stated, learning=True)
-        unreal, _ = self.verdict(self.disguise(fake, generator), wanted, learning=True)
+        unreal, _ = self.verdict(self.disguise(fake, generator), wanted * told, learning=True)
         terms = {
             "judged": discriminator_loss(verdict.logit, unreal.logit),
             "recognised": attribute_loss(verdict.condition, labels),
@@ -251,11 +254,21 @@ class FaceObjective(nn.Module):
         spoken = torch.rand((len(y), 1), generator=generator, device=y.device)
         return y * kept * (spoken >= self.weights.open)
 
-    def resample(self, y: Tensor, generator: torch.Generator) -> Tensor:
-        """Requests for the game: other faces' labels, in part open, some with one turned round."""
+    def resample(self, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Requests for the game: other faces' labels, in part open, some with one turned round;
+        and which that is, `(B, A)` in {0, 1}."""
         y = self.leave_open(y.roll(1, 0), generator)
         which = torch.randint(y.shape[1], (len(y),), generator=generator, device=y.device)
         turned = torch.rand(len(y), generator=generator, device=y.device) < self.weights.toggles
         sign = torch.randint(2, (len(y),), generator=generator, device=y.device) * 2.0 - 1
-        rows = torch.arange(len(y), device=y.device)
-        return y.index_put((rows, which), torch.where(turned, sign, y[rows, which]))
+        mask = F.one_hot(which, y.shape[1]).to(y.dtype) * turned[:, None]
+        return torch.where(mask > 0, sign[:, None], y), mask
+
+
+def usual(turned: Tensor) -> Tensor:
+    """Rows `(B, 1)` in which nothing `(B, A)` was turned round, 1 or 0.
+
+    Of the others the discriminator is not told the request: no data show the like, and it would
+    know them for false by the request alone. That they are obeyed is for the judge to say.
+    """
+    return 1 - turned.amax(1, keepdim=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from apps.faces.attributes import OFFERED
 from apps.faces.classifier import Reader, attribute_loss
 from apps.faces.model import Size, build
-from apps.faces.objective import FaceObjective, Judge, Weights
+from apps.faces.objective import FaceObjective, Judge, Weights, usual
 from apps.faces.recipe import FEATURES, GAN, LARSEN, PIXELS
 from cvae.training import Schedule, Trainer
 
@@ -86,7 +86,7 @@ def test_weights_of_zero_leave_networks_out(batch: Batch) -> None:
     assert stats.keys() == {"kl", "pixels"}
     assert torch.isclose(loss, PIXELS.nats * (stats["kl"] + stats["pixels"]))
     _, stats = objective(LARSEN)(batch, generator(), "model")
-    assert stats.keys() == {"kl", "features", "fooled", "obeyed"}
+    assert stats.keys() == {"kl", "features", "fooled", "obeyed", "toggled"}
 
 
 def test_features_need_a_judge_who_then_holds_still(batch: Batch) -> None:
@@ -155,14 +155,32 @@ def test_requests_are_of_other_faces_partly_open_and_sometimes_turned_round() ->
     task = objective(replace(AT_ONCE, open=0.3, toggles=0.5))
     y = torch.ones(4000, len(OFFERED))
     y[::2] = -1
-    asked = task.resample(y, generator())
+    asked, mask = task.resample(y, generator())
     other = y.roll(1, 0)
+    assert set(mask.unique().tolist()) == {0.0, 1.0} and mask.sum(1).max() == 1
+    assert abs(mask.sum(1).mean() - 0.5) < 0.03
+    assert bool((asked[mask > 0] != 0).all())
+    assert torch.equal(usual(mask)[:, 0], 1 - mask.sum(1))
     assert set(asked.unique().tolist()) == {-1.0, 0.0, 1.0}
     turned = (asked * other < 0).sum(1)
     assert turned.max() == 1  # one attribute at most goes against the face
     assert abs(turned.float().mean() - 0.25) < 0.03  # half are set, to either side alike
     silent = (asked == 0).all(1).float().mean()  # those that are turned do say one thing
     assert abs(silent - 0.3 * 0.5) < 0.03
+
+
+def test_of_a_request_that_no_data_show_the_discriminator_is_told_nothing(batch: Batch) -> None:
+    task = objective(replace(AT_ONCE, toggles=1.0))
+    assert task.discriminator is not None
+    told: list[Tensor] = []
+    handle = task.discriminator.projection.register_forward_hook(lambda *a: told.append(a[1][0]))
+    _, stats = task(batch, generator(), "model")
+    task(batch, generator(), "critic")
+    handle.remove()
+    assert len(told) >= 3 and not any(bool(c.any()) for c in told)
+    assert stats["toggled"] > 0  # and yet it counts whether the face has it
+    _, stats = objective(replace(AT_ONCE, toggles=0.0))(batch, generator(), "model")
+    assert stats["toggled"] == 0
 
 
 def test_attribute_loss_is_cross_entropy_over_what_is_stated() -> None:
