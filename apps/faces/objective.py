@@ -16,6 +16,7 @@ from cvae.adversarial import (
     learned_similarity,
     r1_penalty,
 )
+from cvae.distributions import DiagonalNormal
 from cvae.likelihoods import gaussian
 from cvae.model import CVAE
 from cvae.networks import mlp
@@ -42,6 +43,7 @@ class Weights:
     augmented: float = 0.1  # on a few passes over the faces more only hides what is false
     open: float = 0.2  # share of attributes left open, and of requests left open as a whole
     toggles: float = 0.5  # share of resampled requests with one attribute turned round
+    known: float = 0.5  # share of the game's faces whose z is that of a real one, not a draw
     alone: int = 2000  # first steps, which the variational terms have to themselves
 
 
@@ -55,9 +57,11 @@ class FaceObjective(nn.Module):
 
     x and y from the data, z' from the prior, y' labels of other faces, some with one turned
     round, so that a toggle is obeyed also where the data never show it; that one attribute then
-    counts as much as all of them. The game is played on samples of the prior alone: no gradient
-    of it reaches the encoder, and what people will see is what is judged. A reader that predicts
-    y from z is trained beside the discriminator; the encoder is to leave it at the base rates.
+    counts as much as all of them. For a share of them z' is that of a real face and y' its own
+    labels: what an edit shows is judged as what a draw shows, else the model tells the two kinds
+    of z apart and blurs the one. No gradient of the game reaches the encoder. A reader that
+    predicts y from z is trained beside the discriminator; the encoder is to leave it at the base
+    rates.
 
     The game starts once z has a meaning: from then on samples of the prior are faces, if blurred
     ones, and steps before it cost half. Without a term that needs one there is no discriminator,
@@ -129,11 +133,11 @@ class FaceObjective(nn.Module):
         w = self.weights
         x, y, _, _ = batch
         terms: Stats = {}
-        loss = x.new_zeros(())
+        loss, z = x.new_zeros(()), None
         if w.pixels or w.features:
-            loss, terms = self.reconstruct(x, y, generator)
+            loss, terms, z = self.reconstruct(x, y, generator)
         if self.playing:
-            played = self.play(y, generator)
+            played = self.play(y, z, generator)
             obeyed = played["obeyed"] + played["toggled"]
             loss = loss + w.adversarial * played["fooled"] + w.attributes * obeyed
             terms |= played
@@ -142,11 +146,11 @@ class FaceObjective(nn.Module):
 
     def reconstruct(
         self, x: Tensor, y: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Stats]:
-        """Loss of the variational terms, nats a picture each, and of what z tells, if weighed."""
+    ) -> tuple[Tensor, Stats, Tensor]:
+        """Loss of the variational terms, nats a picture each, and of what z tells, if weighed;
+        these terms; and z `(B, D)`, detached."""
         w, model = self.weights, self.model
-        context = model.condition(self.leave_open(y, generator))
-        posterior = model.posterior(x, context)
+        posterior, context = self.encode(x, y, generator)
         z = posterior.rsample((), generator=generator)
         painted = model.decode(z[None], context)[:, 0]
         terms = {"kl": w.kl * posterior.kl_standard().sum(-1).mean()}
@@ -162,12 +166,19 @@ class FaceObjective(nn.Module):
             rates = ((y > 0).sum(0) + 1) / ((y != 0).sum(0) + 2)
             told = F.binary_cross_entropy_with_logits(self.reader(z), rates.expand_as(y))
             loss, terms["told"] = loss + w.information * told, told
-        return loss, terms
+        return loss, terms, z.detach()
 
-    def play(self, y: Tensor, generator: torch.Generator) -> Stats:
-        """How little samples of the prior fool the discriminator, and how little they obey."""
+    def encode(
+        self, x: Tensor, y: Tensor, generator: torch.Generator
+    ) -> tuple[DiagonalNormal, Tensor]:
+        """q(z | x, y) with some of y left open, and the context that it is given."""
+        context = self.model.condition(self.leave_open(y, generator))
+        return self.model.posterior(x, context), context
+
+    def play(self, y: Tensor, z: Tensor | None, generator: torch.Generator) -> Stats:
+        """How little what people will see fools the discriminator, and how little it obeys."""
         wanted, turned = self.resample(y, generator)
-        shown = self.disguise(self.imagine(wanted, generator), generator)
+        shown = self.disguise(self.imagine(wanted, z, generator), generator)
         verdict, read = self.verdict(shown, wanted * usual(turned))
         return {
             "fooled": generator_loss(verdict.logit),
@@ -180,25 +191,30 @@ class FaceObjective(nn.Module):
     def criticise(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Stats]:
         x, y, real, labels = batch
         terms: Stats = {}
-        loss = x.new_zeros((), requires_grad=True)
+        loss, z = x.new_zeros((), requires_grad=True), None
+        if self.reader is not None or (self.playing and self.weights.known):
+            with torch.no_grad():
+                z = self.encode(x, y, generator)[0].sample((), generator=generator)
         if self.playing:
-            terms = self.judge_both(real, labels, y, generator)
+            terms = self.judge_both(real, labels, y, z, generator)
             loss = torch.stack(list(terms.values())).sum()
         if self.reader is not None:
-            with torch.no_grad():
-                context = self.model.condition(self.leave_open(y, generator))
-                z = self.model.posterior(x, context).sample((), generator=generator)
             terms["read"] = attribute_loss(self.reader(z), y)
             loss = loss + terms["read"]
         return loss, {name: term.detach() for name, term in terms.items()}
 
     def judge_both(
-        self, real: Tensor, labels: Tensor, others: Tensor, generator: torch.Generator
+        self,
+        real: Tensor,
+        labels: Tensor,
+        y: Tensor,
+        z: Tensor | None,
+        generator: torch.Generator,
     ) -> Stats:
         w = self.weights
-        wanted, turned = self.resample(others, generator)
+        wanted, turned = self.resample(y, generator)
         with torch.no_grad():
-            fake = self.imagine(wanted, generator)
+            fake = self.imagine(wanted, z, generator)
         penalised = bool(w.r1) and int(self.clock) % w.r1_every == 0
         real = real.requires_grad_(penalised)
         told = usual(turned)  # of as many real faces it is told nothing either
@@ -215,11 +231,17 @@ class FaceObjective(nn.Module):
 
     # Requests and faces
 
-    def imagine(self, wanted: Tensor, generator: torch.Generator) -> Tensor:
-        """One face a request, from the prior."""
+    def imagine(self, wanted: Tensor, z: Tensor | None, generator: torch.Generator) -> Tensor:
+        """One face a request: the first from z `(B, D)` of real ones, the rest from the prior."""
         context = self.model.condition(wanted)
-        z = self.model.prior(context).sample((1,), generator=generator)
-        return self.model.decode(z, context)[:, 0]
+        drawn = self.model.prior(context).sample((), generator=generator)
+        if z is not None:
+            first = self._known(wanted)
+            drawn = torch.cat([z[:first], drawn[first:]])
+        return self.model.decode(drawn[None], context)[:, 0]
+
+    def _known(self, wanted: Tensor) -> int:
+        return round(self.weights.known * len(wanted))
 
     def disguise(self, x: Tensor, generator: torch.Generator) -> Tensor:
         return augment(x, generator, strength=self.weights.augmented)
@@ -255,9 +277,10 @@ class FaceObjective(nn.Module):
         return y * kept * (spoken >= self.weights.open)
 
     def resample(self, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Requests for the game: other faces' labels, in part open, some with one turned round;
-        and which that is, `(B, A)` in {0, 1}."""
-        y = self.leave_open(y.roll(1, 0), generator)
+        """Requests for the game: other faces' labels (or a face's own, where its z is known), in
+        part open, some with one turned round; and which that is, `(B, A)` in {0, 1}."""
+        first = self._known(y)
+        y = self.leave_open(torch.cat([y[:first], y.roll(1, 0)[first:]]), generator)
         which = torch.randint(y.shape[1], (len(y),), generator=generator, device=y.device)
         turned = torch.rand(len(y), generator=generator, device=y.device) < self.weights.toggles
         sign = torch.randint(2, (len(y),), generator=generator, device=y.device) * 2.0 - 1

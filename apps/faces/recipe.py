@@ -59,7 +59,7 @@ GAME = Schedule(
 )
 # The comparison of the lectures: the networks of `small`, one objective each, the same budget.
 PEER = replace(GAME, steps=3000, ema=0.998)
-PLAIN = Weights(kl=1.0, attributes=0.0, information=0.0, alone=0)
+PLAIN = Weights(kl=1.0, attributes=0.0, information=0.0, known=0.0, alone=0)
 PIXELS = replace(PLAIN, features=0.0, adversarial=0.0)
 FEATURES = replace(PLAIN, pixels=0.0, adversarial=0.0)
 LARSEN = replace(PLAIN, pixels=0.0, r1=0.0, augmented=0.0, toggles=0.0)

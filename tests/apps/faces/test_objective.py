@@ -152,11 +152,11 @@ def test_the_game_waits_until_latents_mean_something(batch: Batch, information: 
 
 
 def test_requests_are_of_other_faces_partly_open_and_sometimes_turned_round() -> None:
-    task = objective(replace(AT_ONCE, open=0.3, toggles=0.5))
+    task = objective(replace(AT_ONCE, open=0.3, toggles=0.5, known=0.25))
     y = torch.ones(4000, len(OFFERED))
     y[::2] = -1
     asked, mask = task.resample(y, generator())
-    other = y.roll(1, 0)
+    other = torch.cat([y[:1000], y.roll(1, 0)[1000:]])
     assert set(mask.unique().tolist()) == {0.0, 1.0} and mask.sum(1).max() == 1
     assert abs(mask.sum(1).mean() - 0.5) < 0.03
     assert bool((asked[mask > 0] != 0).all())
@@ -167,6 +167,20 @@ def test_requests_are_of_other_faces_partly_open_and_sometimes_turned_round() ->
     assert abs(turned.float().mean() - 0.25) < 0.03  # half are set, to either side alike
     silent = (asked == 0).all(1).float().mean()  # those that are turned do say one thing
     assert abs(silent - 0.3 * 0.5) < 0.03
+
+
+def test_some_faces_of_the_game_are_real_ones_changed(batch: Batch) -> None:
+    task = objective(replace(AT_ONCE, known=0.5))
+    x, y, *_ = batch
+    half = len(x) // 2
+    z = torch.randn(len(x), SIZE.latent, generator=generator(1))
+    from_known, from_others = (task.imagine(y, codes, generator()) for codes in (z, -z))
+    drawn = task.imagine(y, None, generator())
+    assert torch.allclose(from_known[half:], drawn[half:], atol=1e-6)
+    assert not torch.allclose(from_known[:half], drawn[:half], atol=1e-3)
+    assert not torch.allclose(from_known[:half], from_others[:half], atol=1e-3)
+    direct = task.model.decode(z[None], task.model.condition(y))[:, 0]
+    assert torch.allclose(from_known[:half], direct[:half], atol=1e-5)
 
 
 def test_of_a_request_that_no_data_show_the_discriminator_is_told_nothing(batch: Batch) -> None:
