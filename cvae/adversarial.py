@@ -90,7 +90,7 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor, c: Tensor, sights: Sequence[Tensor] = ()) -> Verdict:
         if len(sights) != len(self.eyes):
             raise ValueError(f"got {len(sights)} sights, expected {len(self.eyes)}")
-        seen = [
+        seen: list[Tensor | float] = [
             F.leaky_relu(eye(F.group_norm(sight, 1)), 0.2)
             for eye, sight in zip(self.eyes, sights, strict=True)
         ] or [0.0] * (len(self.levels) + 1)
