@@ -51,9 +51,7 @@ def _parsed(text: str) -> dict[str, Any] | None:
 def diagnostics(lines: list[dict[str, Any]]) -> dict[int, Diagnostics]:
     """What was found of the model, by step."""
     return {
-        line["step"]: Diagnostics(**line["diagnostics"])
-        for line in lines
-        if "diagnostics" in line
+        line["step"]: Diagnostics(**line["diagnostics"]) for line in lines if "diagnostics" in line
     }
 
 
