@@ -278,8 +278,9 @@ def test_a_run_tells_what_it_finds_every_some_steps_and_last(tmp_path: Path) -> 
     told = [line for line in lines(tmp_path) if "diagnostics" in line]
     assert [line["step"] for line in told] == [3, 6, 7]
     c, x = fetch(rows_of(6, size=24, batch=8, seed=0))
+    trained: Any = trainer.model
     with autocast(trainer.device):
-        found = diagnose(trainer.model, [(x, c)], generator=trainer.generator(7))
+        found = diagnose(trained, [(x, c)], generator=trainer.generator(7))
     assert told[-1]["diagnostics"] == found.stats()
 
 
