@@ -7,6 +7,7 @@ unbroken one takes.
 
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cvae import checkpoint
+from cvae.diagnostics import Diagnostics, diagnose
+from cvae.model import CVAE
 from cvae.parallel import average_gradients
 
 Batch = Any
@@ -47,6 +50,7 @@ class Schedule:
     seed: int = 0
     log_every: int = 50
     save_every: int = 500
+    diagnose_every: int = 500  # 0: never
 
     def rate(self, step: int) -> float:
         """Learning rate of a step counted from 0.
@@ -67,6 +71,9 @@ class Trainer:
     An objective with `players()`, names to parameters, is a game: each step every player in turn
     gets a loss of its own, `(batch, generator, player) -> (loss, stats)`, and moves by it alone.
     All but the player "model" are critics, with a rate of their own.
+
+    An objective of a `CVAE` with `observed(batch) -> (x, c)`, as that model takes them, has it
+    diagnosed on the way; see `cvae.diagnostics`.
 
     Args:
         objective: `(batch, generator) -> (loss, stats)` as a module; its `.model` is averaged.
@@ -127,6 +134,17 @@ class Trainer:
         if self.world > 1:
             average_gradients(parameters)
         return nn.utils.clip_grad_norm_(parameters, self.schedule.clip)
+
+    def diagnose(self, batch: Batch) -> Diagnostics | None:
+        """What the model does with z on a batch; None of what is no `CVAE`, or not `observed`."""
+        observed = getattr(self.objective, "observed", None)
+        if observed is None or not isinstance(self.model, CVAE):
+            return None
+        x, c = observed(batch)
+        if len(x) < 2:  # nothing to compare, and no reason to end a run
+            return None
+        with autocast(self.device):  # and the noise of the coming step, which it draws anew
+            return diagnose(self.model, [(x, c)], generator=self.generator(self.step))
 
     def generator(self, step: int) -> torch.Generator:
         """The noise of a step."""
@@ -209,13 +227,17 @@ def train(
     log = _Log(out / "stats.jsonl", trainer) if writes else None
     objective.train()
     for batch in _batches(fetch, size, trainer, steps):
-        stats = trainer.update(_to(batch, trainer.device))
+        batch = _to(batch, trainer.device)
+        stats = trainer.update(batch)
         bar.update()
         last = trainer.step == steps
         if log:
             log.add(stats)
             if trainer.step % schedule.log_every == 0 or last:
                 bar.set_postfix(log.write(), refresh=False)
+            every = schedule.diagnose_every
+            if every and (trainer.step % every == 0 or last):
+                log.diagnose(batch)
         if writes and (trainer.step % schedule.save_every == 0 or last):
             checkpoint.save(out, {"trainer": trainer.state(), "config": config or {}})
     bar.close()
@@ -283,7 +305,10 @@ def _step_of(line: str) -> float:
 
 
 class _Log:
-    """One JSON line every few steps, means over them; lines past a resumed step are dropped."""
+    """One JSON line every few steps, means over them, and diagnostics on lines of their own.
+
+    Lines past a resumed step are dropped.
+    """
 
     def __init__(self, path: Path, trainer: Trainer) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -308,8 +333,17 @@ class _Log:
         values = {name: round(float(total) / self.count, 6) for name, total in self.sums.items()}
         values["skipped"] = self.skipped
         rate = round(steps * self.trainer.schedule.batch / (now - self.time), 1)
-        line = {"step": self.trainer.step, **values, "per_second": rate}
-        with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        self.append({**values, "per_second": rate})
         self.sums, self.count, self.step, self.time = {}, 0, self.trainer.step, now
         return {"loss": values.get("loss", math.nan), "per_second": rate}
+
+    def diagnose(self, batch: Batch) -> None:
+        found = self.trainer.diagnose(batch)
+        if found:
+            self.append({"diagnostics": found.stats()})
+            if found.warning:
+                tqdm.write(f"step {self.trainer.step}: {found.warning}", file=sys.stderr)
+
+    def append(self, values: dict[str, Any]) -> None:
+        with self.path.open("a") as file:
+            file.write(json.dumps({"step": self.trainer.step, **values}) + "\n")
