@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     for domain in DOMAINS:
         _commands(domain).register(commands)
     _train(commands)
+    _stats(commands)
     _export(commands)
     _evaluate(commands)
     _bench(commands)
@@ -67,6 +68,13 @@ def _train(commands: argparse._SubParsersAction) -> None:
     p.add_argument("--device", default="auto", help="auto, cpu or cuda")
     p.add_argument("--dry-run", action="store_true", help="two steps, nothing written")
     p.set_defaults(run=lambda args: _commands(args.name).train(args))
+
+
+def _stats(commands: argparse._SubParsersAction) -> None:
+    p = commands.add_parser("stats", help="what a run has written of itself, as curves and bars")
+    p.add_argument("run_folder", metavar="RUN", type=Path)
+    p.add_argument("-o", "--out", type=Path, help="where to (RUN/plots)")
+    p.set_defaults(run=_run_stats)
 
 
 def _export(commands: argparse._SubParsersAction) -> None:
@@ -104,6 +112,12 @@ def _run_serve(args: argparse.Namespace) -> None:
     from apps.web import serve
 
     serve(host=args.host, port=args.port, device=args.device)
+
+
+def _run_stats(args: argparse.Namespace) -> None:
+    from apps.diagnostics import run
+
+    run(args)
 
 
 def _run_export(args: argparse.Namespace) -> None:

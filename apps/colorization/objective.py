@@ -54,6 +54,11 @@ class ColourObjective(nn.Module, ABC):
             grey, chroma = self.augment(grey, chroma, generator)
         return self.loss(grey, chroma, generator)
 
+    def observed(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """What diagnostics look at: chroma, and the lightness that it is asked for."""
+        grey, chroma = batch
+        return chroma, grey
+
     @abstractmethod
     def loss(
         self, grey: Tensor, chroma: Tensor, generator: torch.Generator

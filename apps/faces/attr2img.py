@@ -134,6 +134,9 @@ class Attr2ImgObjective(nn.Module):
         super().__init__()
         self.model = model
 
+    def observed(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        return batch[0], batch[1]
+
     def forward(
         self, batch: tuple[Tensor, ...], generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:

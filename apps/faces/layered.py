@@ -155,6 +155,9 @@ class LayeredObjective(nn.Module):
         self.middle: Tensor
         self.register_buffer("middle", gate_prior(64), persistent=False)
 
+    def observed(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        return batch[0], batch[1]
+
     def forward(
         self, batch: tuple[Tensor, ...], generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:

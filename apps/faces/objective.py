@@ -127,6 +127,10 @@ class FaceObjective(nn.Module):
             return self.criticise(batch, generator)
         return self.answer(batch, generator)
 
+    def observed(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What diagnostics look at: faces and all that is known of them."""
+        return batch[0], batch[1]
+
     # What the model is told
 
     def answer(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Stats]:

@@ -80,7 +80,8 @@ RECIPES = {
         judge="reader",
     ),
     "vae": Recipe(Size(width=32), PEER, weights=PIXELS),
-    "dcgan": Recipe(Size(width=32), PEER, weights=GAN),
+    # it has no encoder to look at
+    "dcgan": Recipe(Size(width=32), replace(PEER, diagnose_every=0), weights=GAN),
     "vae-dis": Recipe(Size(width=32), PEER, weights=FEATURES, judge="dcgan"),
     "vae-gan": Recipe(Size(width=32), PEER, weights=LARSEN),
     # Yan et al. at a quarter of their widths, and at their own

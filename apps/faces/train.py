@@ -122,8 +122,9 @@ class Augmented(nn.Module):
     def __init__(self, objective: nn.Module, augment: Augment) -> None:
         super().__init__()
         self.objective, self.augment = objective, augment
-        if hasattr(objective, "players"):
-            self.players = objective.players
+        for hook in ("players", "observed"):
+            if hasattr(objective, hook):
+                setattr(self, hook, getattr(objective, hook))
 
     @property
     def model(self) -> nn.Module:

@@ -50,6 +50,11 @@ class Objective(nn.Module):
         self.model, self.weights, self.augment = model, weights, augment
         self.register_buffer("clock", torch.zeros((), dtype=torch.long))
 
+    def observed(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What diagnostics look at: motion, and the still that it is asked for."""
+        frames, motion, _ = batch
+        return motion, frames
+
     def forward(
         self, batch: Batch, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:

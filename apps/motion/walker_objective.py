@@ -46,6 +46,11 @@ class WalkerObjective(nn.Module):
         super().__init__()
         self.model, self.weights, self.augment = model, weights, augment
 
+    def observed(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What diagnostics look at: motion, and the still that it is asked for."""
+        frames, motion, _ = batch
+        return motion, frames
+
     def forward(
         self, batch: Batch, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:

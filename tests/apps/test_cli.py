@@ -180,3 +180,13 @@ def test_folders_of_one_stem_never_meet() -> None:
     pairs = outputs.folders([Path(n) for n in names], Path("out"))
     folders = [folder.name.casefold() for _, folder in pairs]
     assert len(set(folders)) == 4 and folders[0] == "a"
+
+
+def test_a_run_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["stats", str(tmp_path)]) == 1
+    assert "expected a run with a stats.jsonl" in capsys.readouterr().err
+    (tmp_path / "stats.jsonl").write_text('{"step": 50, "loss": 1.5}\n{"step": 100, "loss": 1}\n')
+    assert cli.main(["stats", str(tmp_path), "-o", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert str(tmp_path / "out/loss.png") in said and "no diagnostics" in said
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["loss.png"]

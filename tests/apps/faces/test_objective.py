@@ -9,9 +9,11 @@ from torch import Tensor
 
 from apps.faces.attributes import OFFERED
 from apps.faces.classifier import Reader, attribute_loss
+from apps.faces.data import Augment
 from apps.faces.model import Size, build
 from apps.faces.objective import FaceObjective, Judge, Weights, usual
 from apps.faces.recipe import FEATURES, GAN, LARSEN, PIXELS
+from apps.faces.train import Augmented
 from cvae.training import Schedule, Trainer
 
 SIZE = Size(width=8, latent=8)
@@ -220,3 +222,10 @@ def test_unknown_labels_teach_the_critics_nothing(batch: Batch) -> None:
     x, y, real, labels = batch
     _, known = objective(AT_ONCE)((x, y, real, labels * 0), generator(), "critic")
     assert known["recognised"] == 0
+
+
+def test_a_run_says_what_its_latent_does(batch: Batch) -> None:
+    task = Augmented(objective(AT_ONCE), Augment())
+    trainer = Trainer(task, Schedule(steps=1, batch=8), device=torch.device("cpu"))
+    found = trainer.diagnose(batch)
+    assert found is not None and len(found.kl_per_dimension) == SIZE.latent and found.kl > 0
