@@ -1,0 +1,122 @@
+"""Train a recipe on the digits of a folder, and keep a cache of all that are measured."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from apps.export import export
+from apps.lab.digits import Digits, load_digits
+from apps.lab.recipe import RECIPES, Recipe
+from apps.training import finished
+from cvae import checkpoint
+from cvae.training import Trainer, train
+
+
+def train_recipe(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    *,
+    name: str = "",
+    device: torch.device | None = None,
+    resume: bool = False,
+    dry_run: bool = False,
+    progress: bool = True,
+) -> Trainer:
+    """Train on the train split of the digits in `data`; leave the run in `out`.
+
+    A recipe that starts from another's guess trains that one first, in `out`.
+    """
+    return train_on(
+        recipe,
+        load_digits(data, "train"),
+        out,
+        guesses=out,
+        name=name,
+        device=device,
+        resume=resume,
+        dry_run=dry_run,
+        progress=progress,
+    )
+
+
+def train_on(
+    recipe: Recipe,
+    digits: Digits,
+    out: Path,
+    *,
+    guesses: Path,
+    name: str = "",
+    dry_run: bool = False,
+    **options: Any,
+) -> Trainer:
+    """Train on digits in memory; `options` are those of `cvae.training.train`.
+
+    Args:
+        guesses: folder of the runs of baselines, by the names of their recipes; what is not
+            there yet is trained there.
+    """
+    guess = None
+    if recipe.guess:
+        run, first = guesses / recipe.guess, {**options, "resume": _begun(guesses / recipe.guess)}
+        guess = _weights(recipe.guess, digits, run, dry_run=dry_run, **first)
+    if recipe.pixels == "static":
+        digits = digits.binarised()
+    torch.manual_seed(recipe.schedule.seed)  # of the first weights only
+    config: dict[str, Any] = {
+        "domain": "lab",
+        "recipe": name,
+        "digits": len(digits),
+        "model": recipe.model,
+        "size": asdict(recipe.size),
+        "loss": type(recipe.loss).__name__,
+        "pixels": recipe.pixels,
+        "given": recipe.given,
+    }
+    return train(
+        recipe.objective(guess),
+        digits.tensors,
+        size=len(digits),
+        schedule=recipe.schedule,
+        out=out,
+        config=config,
+        dry_run=dry_run,
+        **options,
+    )
+
+
+def _weights(name: str, digits: Digits, run: Path, **options: Any) -> Mapping[str, Tensor]:
+    """Averaged weights of a recipe, trained or continued in `run`."""
+    return train_on(
+        RECIPES[name], digits, run, guesses=run.parent, name=name, **options
+    ).average
+
+
+def _begun(run: Path) -> bool:
+    return (run / checkpoint.NAME).exists()
+
+
+def cached(
+    data: Path, cache: Path, *, device: torch.device, training: bool, progress: bool = True
+) -> dict[str, Path]:
+    """Weights of all recipes by name, for `evaluate`.
+
+    What is not yet trained in `cache` is trained on `data`, or continued where it stopped; without
+    `training` it is left out.
+    """
+    digits: Digits | None = None
+    found = {}
+    for name, recipe in RECIPES.items():
+        run = cache / name
+        if not finished(run, recipe.schedule.steps):
+            if not training:
+                continue
+            digits = digits or load_digits(data, "train")
+            options = {"device": device, "progress": progress, "resume": _begun(run)}
+            train_on(recipe, digits, run, guesses=cache, name=name, **options)
+        found[name] = export(run)
+    return found
