@@ -47,11 +47,11 @@ class Digits:
         What is drawn depends on the seed and on the picture's number in the file, not on the
         other pictures that are asked for.
         """
-        grey = self.pixels.numpy()
-        drawn = np.empty_like(grey)
-        for i, number in enumerate(self.numbers.tolist()):
-            lot = np.random.default_rng((seed, number)).random(grey.shape[1:], np.float32)
-            drawn[i] = 255 * (255 * lot < grey[i])
+        grey, numbers = self.pixels.numpy(), self.numbers.numpy()
+        size = (numbers.max() + 1, *grey.shape[1:])
+        # from 0 to 254, so that the chance of being less is the grey value exactly
+        lots = np.random.default_rng(seed).integers(255, size=size, dtype=np.uint8)
+        drawn = 255 * (lots[numbers] < grey).astype(np.uint8)
         return replace(self, pixels=torch.from_numpy(drawn))
 
 

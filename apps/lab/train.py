@@ -1,12 +1,10 @@
 """Train a recipe on the digits of a folder, and keep a cache of all that are measured."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from apps.export import export
 from apps.lab.digits import Digits, load_digits
@@ -62,8 +60,10 @@ def train_on(
     """
     guess = None
     if recipe.guess:
-        run, first = guesses / recipe.guess, {**options, "resume": _begun(guesses / recipe.guess)}
-        guess = _weights(recipe.guess, digits, run, dry_run=dry_run, **first)
+        run = guesses / recipe.guess
+        first: dict[str, Any] = {**options, "name": recipe.guess, "resume": _begun(run)}
+        baseline = RECIPES[recipe.guess]
+        guess = train_on(baseline, digits, run, guesses=guesses, dry_run=dry_run, **first).average
     if recipe.pixels == "static":
         digits = digits.binarised()
     torch.manual_seed(recipe.schedule.seed)  # of the first weights only
@@ -89,13 +89,6 @@ def train_on(
     )
 
 
-def _weights(name: str, digits: Digits, run: Path, **options: Any) -> Mapping[str, Tensor]:
-    """Averaged weights of a recipe, trained or continued in `run`."""
-    return train_on(
-        RECIPES[name], digits, run, guesses=run.parent, name=name, **options
-    ).average
-
-
 def _begun(run: Path) -> bool:
     return (run / checkpoint.NAME).exists()
 
@@ -116,7 +109,15 @@ def cached(
             if not training:
                 continue
             digits = digits or load_digits(data, "train")
-            options = {"device": device, "progress": progress, "resume": _begun(run)}
-            train_on(recipe, digits, run, guesses=cache, name=name, **options)
+            train_on(
+                recipe,
+                digits,
+                run,
+                guesses=cache,
+                name=name,
+                device=device,
+                progress=progress,
+                resume=_begun(run),
+            )
         found[name] = export(run)
     return found
