@@ -119,8 +119,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
 
 def _check(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    fit = images.dtype == np.uint8 and images.shape == (len(images), SIDE, SIDE)
-    fit = fit and labels.dtype.kind in "ui" and labels.shape == (len(images),)
+    fit = images.dtype == np.uint8 and images.shape[1:] == (SIDE, SIDE)
+    fit = fit and labels.dtype.kind in "ui" and labels.shape == images.shape[:1]
     if not fit or len(images) < 12:
         raise ValueError(
             f"got {path} with pictures {images.shape} of {images.dtype} and labels "

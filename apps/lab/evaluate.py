@@ -80,10 +80,10 @@ def evaluate(
     codes = _codes(rows, train, drawn)
     report = Report(f"The core on digits, {split} split")
     report.tables = [
-        likelihood_table(_likelihood(rows, drawn, plan, progress)),
-        quadrant_table(_quadrants(rows, held, plan, progress)),
-        latent_table(_latents(rows, codes, plan)),
-        class_table(*_classes(rows, held, drawn, plan)),
+        likelihood_table(_likelihood(rows, drawn, plan, progress), plan),
+        quadrant_table(_quadrants(rows, held, plan, progress), plan),
+        latent_table(_latents(rows, codes, plan), plan),
+        class_table(*_classes(rows, held, drawn, plan), plan),
     ]
     report.figures = _figures(rows, codes, weights, plan, out)
     report.facts = {

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from apps.lab import published
+from apps.lab.measure import Plan
 from apps.report import Cell, Column, Table
 
 Cells = Mapping[str, Cell]
@@ -19,13 +20,13 @@ DIGITS, TOLD = "real digits", "CVAE"
 QUADRANTS = ("baseline", "CVAE, mean of one-draw bounds", "CVAE, importance-weighted")
 
 
-def likelihood_table(results: Mapping[str, Cells | None]) -> Table:
+def likelihood_table(results: Mapping[str, Cells | None], plan: Plan) -> Table:
     """−log p(x) by recipe; None: it is not trained."""
     table = Table(
         "Likelihood of binarised digits",
         (
-            Column("few", "−log p(x), 200 draws", digits=2),
-            Column("many", "5,000 draws", digits=2),
+            Column("few", f"−log p(x), {plan.draws:,} draws", digits=2),
+            Column("many", f"{plan.many:,} draws", digits=2),
             Column("published", "published", digits=2),
             Column("by", "by draws", digits=0),
             Column("kl", "KL, nats", digits=1),
@@ -34,8 +35,9 @@ def likelihood_table(results: Mapping[str, Cells | None]) -> Table:
         ),
         notes=[
             "Nats a digit; bounds from above by importance sampling, with 95 % bootstrap "
-            "intervals over digits. 5,000 draws are taken of the first digits only: what they "
-            "lower the bound by there is added to the bound of all, and so are the intervals. "
+            f"intervals over digits. {plan.many:,} draws are taken for {plan.bounded:,} digits "
+            "only: what they change the bound by there is added to that of all, and so are the "
+            "intervals. "
             "Static: every pixel drawn once from its grey value, by a seed of our own, so that "
             "published figures are comparable, not of the same pixels. Dynamic: drawn afresh at "
             "every step; measured on the same static draw. Static and dynamic do not compare.",
@@ -51,7 +53,7 @@ def likelihood_table(results: Mapping[str, Cells | None]) -> Table:
     return table
 
 
-def quadrant_table(results: Mapping[tuple[str, int], Cell]) -> Table:
+def quadrant_table(results: Mapping[tuple[str, int], Cell], plan: Plan) -> Table:
     """−log p(hidden | given) by row of `QUADRANTS` and quadrants given; absent: not trained."""
     columns = []
     for n in (1, 2, 3):
@@ -64,8 +66,9 @@ def quadrant_table(results: Mapping[tuple[str, int], Cell]) -> Table:
             "−log p of the pixels that are not given, nats a digit, with 95 % bootstrap intervals "
             f"over digits. Published: {published.TUTORIAL}. As there, pixels are grey, and what "
             "is summed over them is the cross-entropy; its figure for the CVAE is the mean of ten "
-            "bounds by one draw of the posterior each, which the second row repeats. The third "
-            "row, the importance-weighted bound by 200 draws, is nearer to the likelihood itself.",
+            f"bounds by one draw of the posterior each, the second row the same of "
+            f"{plan.tutorial}. The third row, the importance-weighted bound by {plan.draws:,} "
+            "draws, is nearer to the likelihood itself.",
         ],
     )
     for name, figures in zip(
@@ -80,7 +83,7 @@ def quadrant_table(results: Mapping[tuple[str, int], Cell]) -> Table:
     return table
 
 
-def latent_table(results: Mapping[str, Cells | None]) -> Table:
+def latent_table(results: Mapping[str, Cells | None], plan: Plan) -> Table:
     """The autoencoder beside the VAE; None: it is not trained."""
     table = Table(
         "Gaps and separability",
@@ -94,9 +97,10 @@ def latent_table(results: Mapping[str, Cells | None]) -> Table:
         ),
         notes=[
             "One network, trained with the noise and the divergence of the bound and without. "
-            "Accuracy on held-out digits of a linear discriminant and of the five nearest "
-            "neighbours, both on posterior means of train. Then shares of decoded pictures that "
-            "a classifier of digits gives a class with more than 90 %: halfway between the codes "
+            "Accuracy on held-out digits of a linear discriminant and of the "
+            f"{plan.neighbours} nearest neighbours, both on posterior means of train. Then shares "
+            "of decoded pictures that a classifier of digits gives a class with more than "
+            f"{plan.sure:.0%}: halfway between the codes "
             "of two digits of different classes; of z from N(0, I); of z from a Gaussian with the "
             "mean and the deviation of the codes in every dimension. 95 % bootstrap intervals.",
         ],
@@ -106,19 +110,20 @@ def latent_table(results: Mapping[str, Cells | None]) -> Table:
     return table
 
 
-def class_table(digits: Cells | None, told: Cells | None) -> Table:
+def class_table(digits: Cells | None, told: Cells | None, plan: Plan) -> Table:
     """Digits asked for by class; None: the classifier or the model is not trained."""
     table = Table(
         "Digits by class",
         (
             Column("asked", "as asked", "higher"),
             Column("recognised", "recognised", "higher"),
-            Column("few", "−log p(x|class), 200 draws", digits=2),
+            Column("few", f"−log p, {plan.draws:,} draws", digits=2),
             Column("epochs", "epochs", digits=0),
         ),
         notes=[
             "What the classifier finds to be of the class that was asked for, and what it gives "
-            "any class with more than 90 %; real digits are the ceiling.",
+            f"any class with more than {plan.sure:.0%}; real digits are the ceiling. The bound is "
+            "that of binarised digits given their class.",
         ],
     )
     _add(table, DIGITS, digits)

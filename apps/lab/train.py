@@ -49,7 +49,6 @@ def train_on(
     *,
     guesses: Path,
     name: str = "",
-    dry_run: bool = False,
     **options: Any,
 ) -> Trainer:
     """Train on digits in memory; `options` are those of `cvae.training.train`.
@@ -63,7 +62,7 @@ def train_on(
         run = guesses / recipe.guess
         first: dict[str, Any] = {**options, "name": recipe.guess, "resume": _begun(run)}
         baseline = RECIPES[recipe.guess]
-        guess = train_on(baseline, digits, run, guesses=guesses, dry_run=dry_run, **first).average
+        guess = train_on(baseline, digits, run, guesses=guesses, **first).average
     if recipe.pixels == "static":
         digits = digits.binarised()
     torch.manual_seed(recipe.schedule.seed)  # of the first weights only
@@ -73,7 +72,7 @@ def train_on(
         "digits": len(digits),
         "model": recipe.model,
         "size": asdict(recipe.size),
-        "loss": type(recipe.loss).__name__,
+        "loss": repr(recipe.loss),
         "pixels": recipe.pixels,
         "given": recipe.given,
     }
@@ -84,7 +83,6 @@ def train_on(
         schedule=recipe.schedule,
         out=out,
         config=config,
-        dry_run=dry_run,
         **options,
     )
 
