@@ -104,11 +104,9 @@ def _row(path: str | Path, device: torch.device) -> Row:
 
 def _codes(rows: Rows, train: Digits, drawn: Digits) -> dict[str, tuple[Codes, Codes]]:
     """Of train and of held-out digits, by the recipes that are compared by their codes."""
-    known = [name for name in LATENTS if name in rows]
-    learn = train.binarised() if known else train
-    return {
-        name: (encode(rows[name].model, learn), encode(rows[name].model, drawn)) for name in known
-    }
+    known = {name: rows[name].model for name in LATENTS if name in rows}
+    learn = train.binarised()
+    return {name: (encode(of, learn), encode(of, drawn)) for name, of in known.items()}
 
 
 def _likelihood(rows: Rows, drawn: Digits, plan: Plan, progress: bool) -> dict[str, Cells | None]:
@@ -137,13 +135,14 @@ def _quadrants(
 def _latents(
     rows: Rows, codes: Mapping[str, tuple[Codes, Codes]], plan: Plan
 ) -> dict[str, Cells | None]:
-    judge, found = rows.get(JUDGE), {}
+    judge = rows.get(JUDGE)
+    found: dict[str, Cells | None] = {}
     for name, (learn, held) in codes.items():
         cells = measure_separability(learn, held, plan) | {"epochs": rows[name].epochs}
         if judge is not None:
             cells |= measure_gaps(rows[name].model, judge.model, learn, held, plan)
         found[name] = cells
-    return {**found}
+    return found
 
 
 def _classes(

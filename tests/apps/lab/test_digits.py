@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from apps.lab.digits import HIDDEN, Digits, binarise, hidden, hide, load_digits
-from tests.apps.lab.conftest import arrays
+from tests.apps.lab.toy import arrays
 
 
 def test_splits_part_the_file_and_hold_every_class(data: Path) -> None:

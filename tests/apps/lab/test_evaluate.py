@@ -17,7 +17,7 @@ from apps.lab.tables import LATENTS, LIKELIHOOD, QUADRANTS, likelihood_table, qu
 from apps.lab.train import cached
 from apps.report import Report
 from cvae.metrics import Interval
-from tests.apps.lab.conftest import shrink, steps
+from tests.apps.lab.toy import shrink, steps
 
 PLAN = Plan(draws=2, many=4, bounded=20, tutorial=2, samples=20)
 LIKELY, QUADS, CODES, CLASSES = range(4)

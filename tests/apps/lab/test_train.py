@@ -16,7 +16,7 @@ from apps.lab.objective import Elbo
 from apps.lab.recipe import RECIPES
 from apps.lab.train import cached, train_on, train_recipe
 from cvae import checkpoint
-from tests.apps.lab.conftest import shrink, steps
+from tests.apps.lab.toy import shrink, steps
 
 CPU = torch.device("cpu")
 
