@@ -99,7 +99,8 @@ def evaluate(
 
 def _row(path: str | Path, device: torch.device) -> Row:
     model, config = runtime.load(path, domain="lab", rebuild=rebuild)
-    return Row(model.to(device), config["steps"] * config["batch"] / config["digits"])
+    model = model.to(device).to(memory_format=torch.channels_last)
+    return Row(model, config["steps"] * config["batch"] / config["digits"])
 
 
 def _codes(rows: Rows, train: Digits, drawn: Digits) -> dict[str, tuple[Codes, Codes]]:
