@@ -1,0 +1,35 @@
+"""The commands of the lab. Heavy modules are imported only once a command runs."""
+
+import argparse
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    """Digits bring no command of their own: they are trained and measured."""
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train a recipe, alone or under torchrun."""
+    from apps.lab.recipe import RECIPES
+    from apps.lab.train import train_recipe
+    from apps.training import train as run
+
+    run(args, recipes=RECIPES, train_recipe=train_recipe)
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Print and save measured figures beside published ones; train what the cache lacks."""
+    from apps.lab.evaluate import evaluate as run
+    from apps.lab.train import cached
+    from apps.runtime import pick_device
+
+    if args.model:
+        raise ValueError(f"got --model {args.model}, expected none: the core measures its recipes")
+    device, training = pick_device(args.device), not args.no_training
+    run(
+        args.data,
+        out=args.out,
+        weights=cached(args.data, args.cache, device=device, training=training),
+        split=args.split,
+        device=args.device,
+        limit=args.limit,
+    )

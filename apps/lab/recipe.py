@@ -1,0 +1,98 @@
+"""The recipes of the lab: the only place where sizes and schedules stand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from torch import Tensor
+
+from apps.lab.model import (
+    KINDS,
+    BaselineSize,
+    ClassifierSize,
+    ConvSize,
+    DenseSize,
+    QuadrantSize,
+)
+from apps.lab.objective import (
+    Autoencoding,
+    Classifying,
+    Elbo,
+    Guessing,
+    Importance,
+    Loss,
+    Objective,
+)
+from cvae.training import Schedule
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model of digits, what it is trained on, and for how long.
+
+    `pixels`: grey, or binarised once ("static") or at every step ("dynamic"); `given`: quadrants
+    that are the condition; `guess` names the recipe of the baseline that a model of quadrants
+    starts from, trained first.
+    """
+
+    size: Any
+    schedule: Schedule
+    model: str = "dense"
+    loss: Loss = field(default_factory=Elbo)
+    pixels: Literal["static", "dynamic", "grey"] = "dynamic"
+    given: int = 0
+    guess: str | None = None
+
+    def objective(self, guess: Mapping[str, Tensor] | None = None) -> Objective:
+        """Networks as they start, within the objective that they are to be trained on.
+
+        Args:
+            guess: weights of the trained baseline.
+        """
+        model: Any = KINDS[self.model].build(self.size)
+        if guess is not None:
+            model.condition.baseline.load_state_dict(guess)
+        return Objective(model, self.loss, given=self.given, dynamic=self.pixels == "dynamic")
+
+
+# Sums of nats have gradients of tens to thousands: clipping is for what breaks, not for these.
+PLAIN = Schedule(steps=20_000, batch=200, learning_rate=1e-3, clip=1e4)
+SHORT = replace(PLAIN, steps=5500)
+BURDA = DenseSize(width=200)  # two layers of 200 and a latent of 50
+
+# Minutes on one CPU core, estimated from a few steps: vae-static 12, iwae-50 43, the three of one
+# network 18 each, conv 41, classifier 7, a baseline 4, a model of quadrants 12.
+RECIPES = {
+    # one network and one set of pixels for two bounds
+    "vae-static": Recipe(BURDA, replace(PLAIN, steps=30_000), pixels="static"),
+    "iwae-50": Recipe(
+        BURDA,
+        replace(PLAIN, steps=12_000, batch=100),
+        loss=Importance(draws=50),
+        pixels="static",
+    ),
+    # one network for a VAE, an autoencoder, and a CVAE that is told the class
+    "vae-dynamic": Recipe(DenseSize(), PLAIN),
+    "ae": Recipe(DenseSize(), PLAIN, loss=Autoencoding()),
+    "cvae": Recipe(DenseSize(told=True), PLAIN),
+    "conv": Recipe(ConvSize(), replace(PLAIN, steps=10_000, batch=128), "conv"),
+    # who recognises what others draw
+    "classifier": Recipe(
+        ClassifierSize(),
+        replace(SHORT, steps=2000, batch=128, clip=1.0),
+        "classifier",
+        Classifying(),
+        "grey",
+    ),
+    # grey pixels, as in Pyro's tutorial: its figures are cross-entropies of these
+    **{
+        f"baseline-{n}": Recipe(BaselineSize(), SHORT, "baseline", Guessing(), "grey", n)
+        for n in (1, 2, 3)
+    },
+    **{
+        f"quadrants-{n}": Recipe(
+            QuadrantSize(), SHORT, "quadrants", pixels="grey", given=n, guess=f"baseline-{n}"
+        )
+        for n in (1, 2, 3)
+    },
+}
