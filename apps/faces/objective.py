@@ -37,6 +37,7 @@ class Weights:
     nats: float = 0.0003  # all of the above, against the game: more, and texture is too dear
     adversarial: float = 1.0
     attributes: float = 1.0  # of resampled requests, nats an attribute
+    toggled: float = 2.0  # of the one that was turned round, nats
     information: float = 0.1  # of what z tells about attributes, nats an attribute
     r1: float = 0.05
     r1_every: int = 8  # steps between two penalties, each then that much heavier
@@ -57,7 +58,7 @@ class FaceObjective(nn.Module):
 
     x and y from the data, z' from the prior, y' labels of other faces, some with one turned
     round, so that a toggle is obeyed also where the data never show it; that one attribute then
-    counts as much as all of them. For a share of them z' is that of a real face and y' its own
+    counts as much as all of them, and more. For a share of them z' is that of a real face and y' its own
     labels: what an edit shows is judged as what a draw shows, else the model tells the two kinds
     of z apart and blurs the one. No gradient of the game reaches the encoder. A reader that
     predicts y from z is trained beside the discriminator; the encoder is to leave it at the base
@@ -86,7 +87,7 @@ class FaceObjective(nn.Module):
         super().__init__()
         self.model, self.weights = model, weights
         self.attributes, self.latent = attributes, latent
-        self.plays = bool(weights.adversarial or weights.attributes)
+        self.plays = bool(weights.adversarial or weights.attributes or weights.toggled)
         self.discriminator: Discriminator | None = None
         self.judge = judge
         if self.plays:
@@ -142,8 +143,8 @@ class FaceObjective(nn.Module):
             loss, terms, z = self.reconstruct(x, y, generator)
         if self.playing:
             played = self.play(y, z, generator)
-            obeyed = played["obeyed"] + played["toggled"]
-            loss = loss + w.adversarial * played["fooled"] + w.attributes * obeyed
+            loss = loss + w.adversarial * played["fooled"]
+            loss = loss + w.attributes * played["obeyed"] + w.toggled * played["toggled"]
             terms |= played
         self.clock += 1
         return loss, {name: term.detach() for name, term in terms.items()}
@@ -287,9 +288,9 @@ class FaceObjective(nn.Module):
         y = self.leave_open(torch.cat([y[:first], y.roll(1, 0)[first:]]), generator)
         which = torch.randint(y.shape[1], (len(y),), generator=generator, device=y.device)
         turned = torch.rand(len(y), generator=generator, device=y.device) < self.weights.toggles
-        sign = torch.randint(2, (len(y),), generator=generator, device=y.device) * 2.0 - 1
+        sign = torch.randint(2, (len(y), 1), generator=generator, device=y.device) * 2.0 - 1
         mask = F.one_hot(which, y.shape[1]).to(y.dtype) * turned[:, None]
-        return torch.where(mask > 0, sign[:, None], y), mask
+        return torch.where(mask > 0, torch.where(y != 0, -y, sign), y), mask
 
 
 def usual(turned: Tensor) -> Tensor:

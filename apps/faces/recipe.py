@@ -55,11 +55,11 @@ def who_measures(objective: Any) -> Judge:
 
 # A game wants less momentum and no decay of weights; its gradients are bounded by R1.
 GAME = Schedule(
-    steps=8000, learning_rate=2e-4, pursuit=3.0, weight_decay=0.0, momentum=0.5, clip=100.0
+    steps=8000, learning_rate=3e-4, pursuit=2.0, weight_decay=0.0, momentum=0.5, clip=100.0
 )
 # The comparison of the lectures: the networks of `small`, one objective each, the same budget.
 PEER = replace(GAME, steps=3000, ema=0.998)
-PLAIN = Weights(kl=1.0, attributes=0.0, information=0.0, known=0.0, alone=0)
+PLAIN = Weights(kl=1.0, attributes=0.0, toggled=0.0, information=0.0, known=0.0, alone=0)
 PIXELS = replace(PLAIN, features=0.0, adversarial=0.0)
 FEATURES = replace(PLAIN, pixels=0.0, adversarial=0.0)
 LARSEN = replace(PLAIN, pixels=0.0, r1=0.0, augmented=0.0, toggles=0.0)
