@@ -58,7 +58,7 @@ class FaceObjective(nn.Module):
 
     x and y from the data, z' from the prior, y' labels of other faces, some with one turned
     round, so that a toggle is obeyed also where the data never show it; that one attribute then
-    counts as much as all of them, and more. For a share of them z' is that of a real face and y' its own
+    counts more than all others. For a share of them z' is that of a real face and y' its own
     labels: what an edit shows is judged as what a draw shows, else the model tells the two kinds
     of z apart and blurs the one. No gradient of the game reaches the encoder. A reader that
     predicts y from z is trained beside the discriminator; the encoder is to leave it at the base
