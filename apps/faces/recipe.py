@@ -20,7 +20,8 @@ class Recipe:
 
     `judge` names the recipe whose trained network measures likeness, held still; `half` is the
     half of the train split to learn from: "judge" for who evaluates, "critics" for who takes part
-    in training, None for all of it.
+    in training, None for all of it. `balanced` is the share of faces that are dealt by their rare
+    attributes; whoever reads labels learns them as often as they are.
     """
 
     size: Any
@@ -29,6 +30,7 @@ class Recipe:
     weights: Weights | None = None
     judge: str | None = None
     half: str | None = None
+    balanced: float = 0.5
     augment: Augment = field(default_factory=Augment)
 
     def objective(self, judge: Judge | None = None) -> nn.Module:
@@ -55,7 +57,7 @@ def who_measures(objective: Any) -> Judge:
 
 # A game wants less momentum and no decay of weights; its gradients are bounded by R1.
 GAME = Schedule(
-    steps=8000, learning_rate=3e-4, pursuit=2.0, weight_decay=0.0, momentum=0.5, clip=100.0
+    steps=10_000, learning_rate=3e-4, pursuit=2.0, weight_decay=0.0, momentum=0.5, clip=100.0
 )
 # The comparison of the lectures: the networks of `small`, one objective each, the same budget.
 PEER = replace(GAME, steps=3000, ema=0.998)
@@ -68,7 +70,7 @@ GAN = replace(LARSEN, features=0.0, kl=0.0)
 YAN = Schedule(steps=3000, learning_rate=3e-4, weight_decay=0.004, clip=1e6, ema=0.998)
 
 RECIPES = {
-    # two CPU cores, two hours
+    # two CPU cores, about three hours
     "small": Recipe(Size(width=32), GAME, weights=Weights(), judge="reader"),
     # one large GPU, about nine minutes
     "base": Recipe(
@@ -90,9 +92,17 @@ RECIPES = {
     "discvae": Recipe(LayeredSize(width=16), YAN, "layered"),
     # who reads uploads, and who judges faces; minutes each
     "reader": Recipe(
-        ReaderSize(), Schedule(steps=4000, learning_rate=1e-3), "reader", half="critics"
+        ReaderSize(),
+        Schedule(steps=4000, learning_rate=1e-3),
+        "reader",
+        half="critics",
+        balanced=0.0,
     ),
     "evaluator": Recipe(
-        EvaluatorSize(), Schedule(steps=2500, learning_rate=5e-4), "evaluator", half="judge"
+        EvaluatorSize(),
+        Schedule(steps=2500, learning_rate=5e-4),
+        "evaluator",
+        half="judge",
+        balanced=0.0,
     ),
 }

@@ -70,7 +70,7 @@ def train_on(
         "weights": asdict(recipe.weights) if recipe.weights else None,
         "copula": copula,
     }
-    fetch = Pairs(faces, for_critics)
+    fetch = Pairs(faces, for_critics, balanced=recipe.balanced)
     schedule = recipe.schedule
     return train(
         objective, fetch, size=len(faces), schedule=schedule, out=out, config=config, **options
@@ -100,20 +100,51 @@ class Pairs:
     """Row numbers -> (x, y) to encode and (x, y) that critics may see, as many of each.
 
     Critics see their own half of the faces only, in the same proportion of sets.
+
+    Args:
+        balanced: share of the rows that stand for a face dealt by `deal` instead.
     """
 
-    def __init__(self, faces: Faces, for_critics: Tensor) -> None:
+    def __init__(self, faces: Faces, for_critics: Tensor, *, balanced: float = 0.0) -> None:
         if not len(for_critics):
             raise ValueError(f"got {len(faces)} faces, expected some in the critics' half")
-        self.faces, self.for_critics = faces, for_critics
+        self.faces = faces
+        labels = faces.labels[:, COLUMNS]
+        self.rows = deal(labels, balanced)
+        self.for_critics = for_critics[deal(labels[for_critics], balanced)]
 
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         own = self.for_critics[rows % len(self.for_critics)]
-        return (*self._of(rows), *self._of(own))
+        return (*self._of(self.rows[rows]), *self._of(own))
 
     def _of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         x, labels = self.faces.tensors(rows)
         return x, labels[:, COLUMNS]
+
+
+def deal(labels: Tensor, share: float, *, seed: int = 0) -> Tensor:
+    """The numbers of rows with labels `(N, A)`, a share of them replaced so that the rarer state
+    of every attribute comes as often as that of any other; `(N,)`.
+
+    What a model is to know of x given y does not depend on how often y is shown; how soon it
+    learns it does.
+
+    Example:
+        >>> deal(torch.tensor([[-1], [1], [-1]]), 1.0), deal(torch.tensor([[-1], [1]]), 0.0)
+        (tensor([1, 1, 1]), tensor([0, 1]))
+    """
+    generator = torch.Generator().manual_seed(seed)
+    n, attributes = labels.shape
+    rows = torch.arange(n)
+    replaced = torch.rand(n, generator=generator) < share
+    whose = torch.randint(attributes, (n,), generator=generator)
+    for a in range(attributes):
+        on, off = labels[:, a] > 0, labels[:, a] < 0
+        few = torch.nonzero(on if 0 < on.sum() <= off.sum() else off)[:, 0]
+        turns = torch.nonzero(replaced & (whose == a))[:, 0]
+        if len(few):
+            rows[turns] = few[torch.randint(len(few), (len(turns),), generator=generator)]
+    return rows
 
 
 class Augmented(nn.Module):

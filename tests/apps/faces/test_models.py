@@ -16,7 +16,7 @@ from apps.faces.data import Faces, halves
 from apps.faces.layered import LayeredObjective, LayeredSize, build_layered, gate_prior
 from apps.faces.model import ReaderSize, Size, build, rebuild
 from apps.faces.recipe import RECIPES
-from apps.faces.train import Pairs, judge_of, train_on
+from apps.faces.train import Pairs, deal, judge_of, train_on
 from cvae.objective import importance_weighted_nll
 from cvae.training import Schedule
 
@@ -175,12 +175,32 @@ def test_the_judge_has_features_and_another_architecture() -> None:
         assert torch.allclose(judge(x), judge.last(judge.features(x)))
 
 
-def test_critics_never_see_the_judges_half(world: Faces) -> None:
-    own = torch.tensor([1, 5, 9])
-    fetch = Pairs(world, own)
+@pytest.mark.parametrize("balanced", [0.0, 1.0])
+def test_critics_never_see_the_judges_half(world: Faces, balanced: float) -> None:
+    own = torch.arange(1, 96, 3)
+    fetch = Pairs(world, own, balanced=balanced)
     _, _, real, labels = fetch(torch.arange(40))
     allowed = {world.tensors(torch.tensor([i]))[0].numpy().tobytes() for i in own.tolist()}
-    assert {r.numpy().tobytes() for r in real} == allowed and labels.shape == (40, A)
+    seen = {r.numpy().tobytes() for r in real}
+    assert seen <= allowed and labels.shape == (40, A)
+    assert balanced or seen == allowed
+
+
+def test_rare_states_are_dealt_as_often_as_any_others() -> None:
+    draw = torch.Generator().manual_seed(0)
+    rates = torch.tensor([0.5, 0.02, 0.95])
+    labels = (torch.rand(30_000, 3, generator=draw) < rates).float() * 2 - 1
+    plain, some, dealt = (labels[deal(labels, share)] for share in (0.0, 0.5, 1.0))
+    assert torch.equal(plain, labels)
+    on = (dealt > 0).float().mean(0)
+    # a third of the rows each: the rare state for certain, else as often as ever
+    often = torch.tensor([0.5 * 2 / 3 + 1 / 3, 0.02 * 2 / 3 + 1 / 3, 0.95 * 2 / 3])
+    assert (on - often)[1:].abs().max() < 0.01  # of the first either state may be the rarer
+    middle = (some > 0).float().mean(0)[1:] - ((plain > 0).float().mean(0) + on)[1:] / 2
+    assert middle.abs().max() < 0.01
+    assert torch.equal(deal(labels, 0.5), deal(labels, 0.5))
+    unknown = torch.zeros(5, 2)
+    assert torch.equal(deal(unknown, 1.0), torch.arange(5))
 
 
 @pytest.mark.parametrize(("half", "which"), [("judge", 0), ("critics", 1)])
