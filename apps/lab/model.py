@@ -225,10 +225,10 @@ class Kind:
 KINDS = {
     "dense": Kind(DenseSize, build_dense),
     "conv": Kind(ConvSize, build_conv),
-    "sprites": Kind(SpriteSize, build_sprites),
     "quadrants": Kind(QuadrantSize, build_quadrants),
     "baseline": Kind(BaselineSize, build_baseline),
     "classifier": Kind(ClassifierSize, build_classifier),
+    "sprites": Kind(SpriteSize, build_sprites),
 }
 
 
