@@ -9,11 +9,13 @@ import torch
 from tqdm import tqdm
 
 from apps.lab.factor_figures import best_of, plot_sweep, traversals
-from apps.lab.factor_measure import FactorPlan, Measured, measure_factors, measure_scores
-from apps.lab.factor_tables import RECIPES, divergence_table, factor_table
+from apps.lab.factor_measure import FactorPlan, measure_factors, measure_scores
+from apps.lab.factor_tables import RECIPES, bound_table, score_table
 from apps.lab.factors import load_sprites
 from apps.lab.figures import write_sheet
-from apps.report import Cell, Report
+from apps.lab.tables import Cells
+from apps.report import Report
+from cvae.metrics import Interval
 
 
 def compare_factors(
@@ -32,20 +34,18 @@ def compare_factors(
         split: whose combinations of factors the bound is of.
     """
     trained = {name: rows[name] for name in RECIPES if name in rows}
-    found: dict[str, Measured] = {}
-    ceiling: dict[str, Cell] = {}
+    found: dict[str, Cells] = {}
+    ceiling: dict[str, Interval] = {}
     if trained:
         held = load_sprites(split)
         ceiling = measure_scores(torch.Tensor.float, plan)
         for name in tqdm(trained, unit="model", disable=None if progress else True):
-            found[name] = measure_factors(trained[name][0], held, plan)
-            found[name].cells["epochs"] = trained[name][1]
+            model, epochs = trained[name]
+            found[name] = measure_factors(model, held, plan) | {"epochs": epochs}
         plot_sweep(out / "sprite-scores.png", found)
-        write_sheet(out / "sprite-traversals.png", traversals(trained[best_of(found)][0], held))
+        best = best_of(found)
+        write_sheet(out / "sprite-traversals.png", traversals(trained[best][0], held))
         report.figures += ["sprite-scores.png", "sprite-traversals.png"]
-        report.facts["traversals"] = best_of(found)
-    report.tables += [
-        factor_table({name: of.cells for name, of in found.items()}, plan, ceiling),
-        divergence_table({name: of.kl for name, of in found.items()}),
-    ]
+        report.facts["traversals"] = best
+    report.tables += [score_table(found, plan, ceiling), bound_table(found, plan)]
     report.facts["sprites"] = asdict(plan)

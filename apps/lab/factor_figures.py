@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from apps.lab.digits import CLASSES
-from apps.lab.factor_measure import Measured
 from apps.lab.factor_tables import BOUND, OBJECTIVES, SCORES
 from apps.lab.factors import SpriteSplit
 from apps.lab.measure import decode, device_of
 from apps.lab.recipe import WEIGHTS
 from apps.lab.sprites import SIZES
+from apps.lab.tables import Cells
 from apps.report import Curve
 from cvae.latent import traverse
 from cvae.metrics import Interval
@@ -23,19 +23,19 @@ from cvae.model import CVAE
 BEST = "mig"  # the score that says whose traversals are shown
 
 
-def best_of(results: Mapping[str, Measured]) -> str:
+def best_of(results: Mapping[str, Cells]) -> str:
     """The recipe whose traversals are shown, of at least one."""
     means = {name: _ends(found, BEST)[0] for name, found in results.items()}
     return max(means, key=means.__getitem__)
 
 
-def _ends(found: Measured, column: str) -> tuple[float, float, float]:
-    cell = found.cells[column]
+def _ends(found: Cells, column: str) -> tuple[float, float, float]:
+    cell = found[column]
     assert isinstance(cell, Interval)
     return cell.mean, cell.low, cell.high
 
 
-def curves(results: Mapping[str, Measured], column: str) -> dict[str, Curve]:
+def curves(results: Mapping[str, Cells], column: str) -> dict[str, Curve]:
     """A figure of the table over β by objective; both begin at 1, where they are the bound."""
     found = {}
     for kind, name in OBJECTIVES.items():
@@ -49,7 +49,7 @@ def curves(results: Mapping[str, Measured], column: str) -> dict[str, Curve]:
     return found
 
 
-def plot_sweep(path: Path, results: Mapping[str, Measured]) -> None:
+def plot_sweep(path: Path, results: Mapping[str, Cells]) -> None:
     """Every score and the bound against β into a PNG."""
     figure = Figure(figsize=(15, 6), layout="constrained")
     FigureCanvasAgg(figure)  # neither a window nor the global state of pyplot

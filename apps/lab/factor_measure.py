@@ -37,27 +37,21 @@ class FactorPlan:
         return bootstrap(values.float(), generator=generator)
 
 
-class Measured(NamedTuple):
-    """Cells of the table of scores, and KL(q || p) by latent, nats, largest first."""
-
-    cells: dict[str, Cell]
-    kl: list[float]
-
-
-def measure_factors(model: CVAE, held: SpriteSplit, plan: FactorPlan) -> Measured:
+def measure_factors(model: CVAE, held: SpriteSplit, plan: FactorPlan) -> dict[str, Cell]:
     """Scores over the whole set, and the bound on held-out pictures."""
     scores = measure_scores(represent(model, held.sprites, plan.sizes), plan)
     bound = measure_bound(model, held.first(plan.pictures), seed=plan.seed)
-    cells: dict[str, Cell] = {
+    kl = bound.kl.mean(0).sort(descending=True).values
+    return {
+        **scores,
         "bound": plan.interval(bound.nats),
         "kl": plan.interval(bound.kl.sum(1)),
         "active": float(active_units(bound.means)),
+        "latents": " ".join(f"{nats:.2f}" for nats in kl.tolist()),
     }
-    kl = bound.kl.mean(0).sort(descending=True).values
-    return Measured(scores | cells, kl.tolist())
 
 
-def measure_scores(look: Represent, plan: FactorPlan) -> dict[str, Cell]:
+def measure_scores(look: Represent, plan: FactorPlan) -> dict[str, Interval]:
     """Every score of `cvae.disentanglement`, its mean over repeated draws of factors."""
     shape = NAMES.index("shape")
     found = [

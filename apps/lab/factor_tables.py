@@ -1,13 +1,14 @@
 """From measures of models of sprites to the tables of the report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from apps.lab import published
 from apps.lab.factor_measure import FactorPlan
 from apps.lab.factors import HELD
 from apps.lab.recipe import WEIGHTS
-from apps.lab.tables import NOT_TRAINED
-from apps.report import Cell, Column, Table
+from apps.lab.tables import NOT_TRAINED, Cells
+from apps.report import Column, Table
+from cvae.metrics import Interval
 
 OBJECTIVES = {"beta": "β-VAE", "tc": "β-TC-VAE"}
 RECIPES = {
@@ -26,20 +27,21 @@ SCORES = (
     Column("completeness", "DCI completeness", "higher"),
     Column("informativeness", "DCI informativeness", "higher"),
     Column("linear", "linear accuracy", "higher"),
-    Column("efficiency", "statistical efficiency", "higher"),
+    Column("efficiency", "statistical efficiency"),
 )
 BOUND = (
     Column("bound", "−ELBO", "lower", 2),
     Column("kl", "KL, nats", digits=2),
+    Column("latents", "by latent, largest first"),
     Column("active", "active units", digits=0),
     Column("epochs", "epochs", digits=1),
 )
 
 
-def factor_table(
-    results: Mapping[str, Mapping[str, Cell]], plan: FactorPlan, ceiling: Mapping[str, Cell]
+def score_table(
+    results: Mapping[str, Cells], plan: FactorPlan, ceiling: Mapping[str, Interval]
 ) -> Table:
-    """Scores and bound by recipe; absent: not trained.
+    """Scores by recipe; absent: not trained.
 
     Args:
         ceiling: scores of the factors themselves.
@@ -47,43 +49,47 @@ def factor_table(
     few = plan.rows - plan.rows // 3
     table = Table(
         "Sprites: does each factor have a latent of its own?",
-        (*SCORES, *BOUND),
+        SCORES,
         notes=[
-            "One network and ten latents; what is weighed by β is the divergence (β-VAE) or the "
-            "total correlation alone (β-TC-VAE). "
-            f"Scores are of posterior means over the whole set, its {plan.sizes} values of shape, "
-            f"scale, rotation, x and y: means over {plan.repeats} draws of factors, with 95 % "
-            "bootstrap intervals over these draws. They say what another draw would give of the "
-            "same model; another start of its training may move a score by more.",
-            "The last row is the ceiling where a score is not 1: twenty bins do not hold forty "
-            "rotations. Pictures themselves hold less than it: a square looks the same after a "
-            "quarter of a turn, an ellipse after half. Linear accuracy is the mean over factors "
-            f"with {few:,} labels, efficiency the share of it that 100 labels give, which is near "
-            "1 for noise too. DCI is by forests, with accuracy as informativeness.",
-            f"−ELBO and KL are nats a picture, by one draw of z, on {plan.pictures:,} of {HELD:,} "
-            "combinations of factors that were held out, with 95 % bootstrap intervals over "
-            "pictures; "
-            f"β is 1 there, however a model was trained. {published.SPRITES}",
+            "One network and ten latents; what β weighs is the divergence (β-VAE) or the total "
+            "correlation alone (β-TC-VAE). Scores are of posterior means over the whole set, with "
+            f"{plan.sizes} values of shape, scale, rotation, x and y: means over {plan.repeats} "
+            "draws of factors, with 95 % bootstrap intervals over these draws. They say what "
+            "other draws would give of the same model; another start of its training may move a "
+            "score by more.",
+            "The last row is the ceiling: twenty bins do not hold forty rotations. Pictures tell "
+            "less: a square looks the same after a quarter of a turn, an ellipse after half. "
+            f"Linear accuracy is the mean over factors with {few:,} labels, efficiency the share "
+            "of it that 100 labels give, which is near 1 for noise too. DCI is by forests, its "
+            "informativeness an accuracy.",
         ],
     )
+    _fill(table, results)
+    # words, so that the best of the models is bold
+    best = {name: f"{cell.mean:.3f}".removeprefix("0") for name, cell in ceiling.items()}
+    table.add(THEMSELVES, best)
+    return table
+
+
+def bound_table(results: Mapping[str, Cells], plan: FactorPlan) -> Table:
+    """The bound by recipe and what it spends on which latent; absent: not trained."""
+    table = Table(
+        "Sprites: the bound",
+        BOUND,
+        notes=[
+            f"Nats a picture, by one draw of z, on {plan.pictures:,} of {HELD:,} combinations of "
+            "factors that were held out, with 95 % bootstrap intervals over pictures; KL is that "
+            "of posterior and prior. β is 1 here, however a model was trained. "
+            f"{published.SPRITES}",
+        ],
+    )
+    _fill(table, results)
+    return table
+
+
+def _fill(table: Table, results: Mapping[str, Cells]) -> None:
+    keys = [column.key for column in table.columns]
     for recipe, name in RECIPES.items():
         found = results.get(recipe)
-        table.add(name, found or {}, note=NOT_TRAINED if found is None else "")
-    if ceiling:
-        table.add(THEMSELVES, ceiling)
-    return table
-
-
-def divergence_table(results: Mapping[str, Sequence[float]]) -> Table:
-    """KL(q || p) of every latent by recipe, largest first; absent: not trained."""
-    most = max(map(len, results.values()), default=10)
-    table = Table(
-        "Sprites: what each latent carries",
-        [Column(str(n), str(n), digits=2) for n in range(1, most + 1)],
-        notes=["KL(q ‖ p) in nats, mean over held-out pictures, largest first."],
-    )
-    for recipe, name in RECIPES.items():
-        kl = results.get(recipe)
-        cells = {str(n): nats for n, nats in enumerate(kl or (), 1)}
-        table.add(name, cells, note=NOT_TRAINED if kl is None else "")
-    return table
+        cells = {key: found[key] for key in keys if key in found} if found else {}
+        table.add(name, cells, note="" if found else NOT_TRAINED)

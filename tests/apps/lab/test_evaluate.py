@@ -24,7 +24,7 @@ from tests.apps.lab.toy import shrink, steps
 
 PLAN = Plan(draws=2, many=4, bounded=20, tutorial=2, samples=20)
 FACTORS = FactorPlan(sizes=(3, 2, 2, 2, 2), repeats=1, rows=300, pictures=20)
-LIKELY, QUADS, CODES, CLASSES, SPRITES, LATENTS_OF_SPRITES = range(6)
+LIKELY, QUADS, CODES, CLASSES, SCORES, BOUNDS = range(6)
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +64,9 @@ def test_every_recipe_is_measured_beside_what_is_published(
         assert set(report.tables[CODES].rows[name]) == kinds
     assert len(report.tables[CLASSES].rows) == 2
     for name in RECIPES_OF_SPRITES.values():
-        cells = report.tables[SPRITES].rows[name]
-        assert isinstance(cells["mig"], Interval) and isinstance(cells["bound"], Interval)
-        assert cells["epochs"] == 20 / TRAINED
-        assert len(report.tables[LATENTS_OF_SPRITES].rows[name]) == 3
+        scores, cells = (report.tables[table].rows[name] for table in (SCORES, BOUNDS))
+        assert all(isinstance(cell, Interval) for cell in scores.values()) and len(scores) == 9
+        assert isinstance(cells["bound"], Interval) and cells["epochs"] == 20 / TRAINED
     assert report.figures == [
         "latent-maps.png",
         "styles-by-class.png",

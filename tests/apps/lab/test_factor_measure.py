@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from apps.lab.factor_figures import best_of, curves, traversals
 from apps.lab.factor_measure import (
     FactorPlan,
-    Measured,
     measure_bound,
     measure_factors,
     measure_scores,
     represent,
 )
-from apps.lab.factor_tables import RECIPES, divergence_table, factor_table
+from apps.lab.factor_tables import RECIPES, THEMSELVES, bound_table, score_table
 from apps.lab.factors import SpriteSplit, load_sprites
 from apps.lab.model import Untold
+from apps.lab.tables import Cells
 from cvae.distributions import DiagonalNormal
 from cvae.metrics import Interval
 from cvae.model import CVAE
@@ -106,11 +106,13 @@ def test_factors_themselves_are_perfect_and_place_alone_is_not(held: SpriteSplit
     for name in perfect:
         assert whole[name].mean == pytest.approx(1), name
     found = measure_factors(model(Where(), Level()), held, PLAN)
-    cells: Any = found.cells
+    cells: Any = found
     assert cells["linear"].mean < 0.8 < whole["linear"].mean
     assert 0.3 < cells["mig"].mean < 0.6  # two factors of five
     assert cells["mig"].low <= cells["mig"].mean <= cells["mig"].high
-    assert found.kl == sorted(found.kl, reverse=True) and found.kl[0] == pytest.approx(4.5)
+    nats = [float(part) for part in cells["latents"].split()]
+    assert nats == sorted(nats, reverse=True) and nats[0] == 4.5
+    assert sum(nats) == pytest.approx(cells["kl"].mean, abs=0.02)
     assert cells["active"] == 2
 
 
@@ -121,20 +123,22 @@ def test_repeated_draws_make_the_interval() -> None:
     assert found["mig"].low < found["mig"].high
 
 
-def measured(mig: float, **also: Any) -> Measured:
-    return Measured({"mig": Interval(mig, mig - 0.1, mig + 0.1), **also}, [2.0, 1.0])
+def measured(mig: float) -> Cells:
+    return {"mig": Interval(mig, mig - 0.1, mig + 0.1), "latents": "2.00 1.00"}
 
 
 def test_what_is_absent_is_not_trained() -> None:
-    found: dict[str, Any] = {"beta-4": measured(0.3).cells, "tc-4": measured(0.4).cells}
-    table = factor_table(found, PLAN, {"mig": Interval(0.9, 0.9, 0.9)})
-    assert list(table.rows)[:-1] == list(RECIPES.values())
-    assert set(RECIPES.values()) - set(table.remarks) == {"β-VAE, β 4", "β-TC-VAE, β 4"}
-    text = table.markdown()
-    assert "85.54" in text and "not trained" in text and ".400 .300–.500" in text
-    kl = divergence_table({"tc-4": [2.0, 1.0]})
-    assert kl.rows["β-TC-VAE, β 4"] == {"1": 2.0, "2": 1.0} and len(kl.columns) == 2
-    assert kl.remarks["β-VAE, β 1"] == "not trained"
+    found = {"beta-4": measured(0.3), "tc-4": measured(0.4)}
+    scores = score_table(found, PLAN, {"mig": Interval(0.9, 0.9, 0.9)})
+    bound = bound_table(found, PLAN)
+    assert list(scores.rows) == [*RECIPES.values(), THEMSELVES]
+    for table in (scores, bound):
+        assert set(RECIPES.values()) - set(table.remarks) == {"β-VAE, β 4", "β-TC-VAE, β 4"}
+        assert set(table.remarks.values()) == {"not trained"}
+    assert bound.rows["β-TC-VAE, β 4"] == {"latents": "2.00 1.00"}
+    text = scores.markdown()
+    assert "**.400** .300–.500" in text and " .900 " in text  # the ceiling is no rival
+    assert "85.54" in bound.markdown()
 
 
 def test_the_best_of_the_sweep_is_the_one_with_the_widest_gap() -> None:
