@@ -1,4 +1,4 @@
-"""The core beside published figures, on digits: one run that measures every recipe."""
+"""The core beside published figures, on digits and sprites: one run that measures every recipe."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,7 +9,9 @@ import torch
 from tqdm import tqdm
 
 from apps import runtime
+from apps.lab.compare import compare_factors
 from apps.lab.digits import Digits, load_digits
+from apps.lab.factor_measure import FactorPlan
 from apps.lab.figures import plot_curves, plot_maps, styles, write_sheet
 from apps.lab.measure import (
     Codes,
@@ -43,7 +45,7 @@ JUDGE, TOLD = "classifier", "cvae"  # recipes
 
 
 class Row(NamedTuple):
-    """A trained recipe: its networks, and how often it has seen a digit."""
+    """A trained recipe: its networks, and how often it has seen an example."""
 
     model: Any
     epochs: float
@@ -62,12 +64,14 @@ def evaluate(
     limit: int | None = None,
     progress: bool = True,
     plan: Plan | None = None,
+    factors: FactorPlan | None = None,
 ) -> Report:
     """Measure every recipe in `weights` on a split of the digits in `data`; print and save it.
 
     Args:
         weights: folders by the names of recipes; what is absent is "not trained".
         limit: at most so many digits of `split`, and of train.
+        plan, factors: how much is computed of digits, and of sprites.
 
     Raises:
         ValueError: no digits, or `weights` names an unknown recipe.
@@ -76,7 +80,7 @@ def evaluate(
     runtime.check_models(weights, RECIPES)
     held, train = (load_digits(data, of).first(limit) for of in (split, "train"))
     drawn = held.binarised()
-    rows = {name: _row(path, where) for name, path in weights.items()}
+    rows = {name: _row(name, path, where) for name, path in weights.items()}
     codes = _codes(rows, train, drawn)
     report = Report(f"The core on digits, {split} split")
     report.tables = [
@@ -92,15 +96,17 @@ def evaluate(
         "plan": asdict(plan),
         "weights": {name: str(path) for name, path in weights.items()},
     }
+    of_sprites = factors or FactorPlan()
+    compare_factors(report, rows, out, split=split, plan=of_sprites, progress=progress)
     report.save(out)
     print(report.markdown())
     return report
 
 
-def _row(path: str | Path, device: torch.device) -> Row:
+def _row(name: str, path: str | Path, device: torch.device) -> Row:
     model, config = runtime.load(path, domain="lab", rebuild=rebuild)
     model = model.to(device).to(memory_format=torch.channels_last)
-    return Row(model, config["steps"] * config["batch"] / config["digits"])
+    return Row(model, config["steps"] * config["batch"] / config[RECIPES[name].data])
 
 
 def _codes(rows: Rows, train: Digits, drawn: Digits) -> dict[str, tuple[Codes, Codes]]:

@@ -1,4 +1,4 @@
-"""Digits as CVAEs: which networks, at which size.
+"""Digits and sprites as CVAEs: which networks, at which size.
 
 A label is always asked with; who has no use for it does not look. Quadrants are asked for with the
 picture itself, `HIDDEN` where it is not given.
@@ -6,7 +6,7 @@ picture itself, `HIDDEN` where it is not given.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from apps.lab.digits import CLASSES, SIDE
+from apps.lab.sprite_networks import SpriteGeneration, SpriteRecognition
 from cvae.distributions import DiagonalNormal
 from cvae.model import CVAE
 from cvae.networks import ConvDecoder, ConvEncoder, StandardPrior, mlp
@@ -23,7 +24,7 @@ PIXELS = math.prod(SHAPE)
 
 
 class Untold(nn.Module):
-    """The condition of an unconditional model: labels `(B,)` -> nothing `(B, 0)`."""
+    """The condition of an unconditional model: labels `(B, ...)` -> nothing `(B, 0)`."""
 
     def forward(self, c: Tensor) -> Tensor:
         return torch.zeros(len(c), 0, device=c.device)
@@ -128,6 +129,15 @@ class ConvSize:
 
 
 @dataclass(frozen=True)
+class SpriteSize:
+    """`width`: channels at 16 and 8 pixels; at 4 there are twice as many."""
+
+    width: int = 32
+    hidden: int = 256
+    latent: int = 10
+
+
+@dataclass(frozen=True)
 class QuadrantSize:
     """As in Pyro's tutorial; `baseline` is the width of the network that guesses."""
 
@@ -173,6 +183,16 @@ def build_conv(size: ConvSize) -> CVAE:
     )
 
 
+def build_sprites(size: SpriteSize) -> CVAE:
+    parts = asdict(size)
+    return CVAE(
+        condition=Untold(),
+        recognition=SpriteRecognition(**parts),
+        prior=StandardPrior(size.latent),
+        generation=SpriteGeneration(**parts),
+    )
+
+
 def build_quadrants(size: QuadrantSize) -> CVAE:
     """Recognition, prior and generation on the guess of a baseline, as Sohn et al. (2015)."""
     parts = {"width": size.width, "latent": size.latent}
@@ -208,6 +228,7 @@ KINDS = {
     "quadrants": Kind(QuadrantSize, build_quadrants),
     "baseline": Kind(BaselineSize, build_baseline),
     "classifier": Kind(ClassifierSize, build_classifier),
+    "sprites": Kind(SpriteSize, build_sprites),
 }
 
 

@@ -1,4 +1,4 @@
-"""What digits are learnt by, all in summed nats: bounds, codes without noise, guesses, classes."""
+"""What the lab learns by, all in summed nats: bounds, codes without noise, guesses, classes."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from apps.lab.digits import binarise, hidden, hide
+from cvae.distributions import DiagonalNormal
 from cvae.likelihoods import bernoulli
 from cvae.model import CVAE
 from cvae.objective import (
@@ -18,6 +19,7 @@ from cvae.objective import (
     kl_per_dimension,
     warmup,
 )
+from cvae.total_correlation import total_correlation
 
 Stats = dict[str, Tensor]
 
@@ -44,7 +46,7 @@ def condition_of(x: Tensor, labels: Tensor, given: int) -> Tensor:
 
 
 class Shown(NamedTuple):
-    """A batch as a loss takes it: pictures `(B, 1, 28, 28)`, what is asked with, log p(x | z, c)
+    """A batch as a loss takes it: pictures `(B, 1, H, W)`, what is asked with, log p(x | z, c)
     from logits, the number of the step from 0, and its noise."""
 
     x: Tensor
@@ -72,14 +74,40 @@ class Elbo:
     warmup: int = 0
 
     def __call__(self, model: CVAE, shown: Shown) -> tuple[Tensor, Stats]:
-        features = model.condition(shown.c)
-        q = model.posterior(shown.x, features)
-        z = q.rsample((1,), generator=shown.generator)
-        nats = shown.likelihood(model.decode(z, features)[:, 0], shown.x)
-        kl = kl_per_dimension(q, model.prior(features))
+        nats, kl, _ = _one_draw(model, shown)
         beta = self.beta * warmup(shown.step, self.warmup)
         bound = elbo(nats, kl, beta=beta, free_bits=self.free_bits)
         return -bound, {"nll": -nats.mean(), "kl": kl.sum(1).mean()}
+
+
+@dataclass(frozen=True)
+class TotalCorrelation:
+    r"""The bound, but with the total correlation of z weighed by β: β-TC-VAE.
+
+    $E[\log p(x|z)] - I(x; z) - \beta\, TC(z) - \sum_d KL(q(z_d) \| p(z_d))$, Chen et al. (2018),
+    Eq. 4 with the other weights 1; as the three make up the divergence, that is the ELBO less
+    (β - 1) TC, and only this is estimated from the batch. The prior is N(0, I).
+
+    `examples`: how many are trained on; see `cvae.total_correlation`.
+    """
+
+    beta: float
+    examples: int
+
+    def __call__(self, model: CVAE, shown: Shown) -> tuple[Tensor, Stats]:
+        nats, kl, (q, z) = _one_draw(model, shown)
+        correlation = total_correlation(q, z, examples=self.examples).mean()
+        loss = (self.beta - 1) * correlation - elbo(nats, kl)
+        return loss, {"nll": -nats.mean(), "kl": kl.sum(1).mean(), "tc": correlation}
+
+
+def _one_draw(model: CVAE, shown: Shown) -> tuple[Tensor, Tensor, tuple[DiagonalNormal, Tensor]]:
+    """log p(x | z, c) `(B,)` and KL(q || p) `(B, D)`; the posterior and its draw `(B, D)`."""
+    features = model.condition(shown.c)
+    q = model.posterior(shown.x, features)
+    z = q.rsample((1,), generator=shown.generator)
+    nats = shown.likelihood(model.decode(z, features)[:, 0], shown.x)
+    return nats, kl_per_dimension(q, model.prior(features)), (q, z[0])
 
 
 @dataclass(frozen=True)
@@ -139,7 +167,7 @@ class Classifying:
 
 
 class Objective(nn.Module):
-    """A loss on digits as a recipe shows them.
+    """A loss on pictures as a recipe shows them.
 
     Args:
         given: quadrants that are the condition; 0: the class is.

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from apps.lab.factors import TRAINED
 from apps.lab.model import (
     KINDS,
     BaselineSize,
@@ -13,6 +14,7 @@ from apps.lab.model import (
     ConvSize,
     DenseSize,
     QuadrantSize,
+    SpriteSize,
 )
 from apps.lab.objective import (
     Autoencoding,
@@ -22,17 +24,18 @@ from apps.lab.objective import (
     Importance,
     Loss,
     Objective,
+    TotalCorrelation,
 )
 from cvae.training import Schedule
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model of digits, what it is trained on, and for how long.
+    """A model of digits or sprites, what it is trained on, and for how long.
 
     `pixels`: grey, or binarised once ("static") or at every step ("dynamic"); `given`: quadrants
     that are the condition; `guess` names the recipe of the baseline that a model of quadrants
-    starts from, trained first.
+    starts from, trained first. Of `data` sprites are black and white as they are: "static".
     """
 
     size: Any
@@ -42,6 +45,7 @@ class Recipe:
     pixels: Literal["static", "dynamic", "grey"] = "dynamic"
     given: int = 0
     guess: str | None = None
+    data: Literal["digits", "sprites"] = "digits"
 
     def objective(self, guess: Mapping[str, Tensor] | None = None) -> Objective:
         """Networks as they start, within the objective that they are to be trained on.
@@ -60,8 +64,19 @@ PLAIN = Schedule(steps=20_000, batch=200, learning_rate=1e-3, clip=1e4)
 SHORT = replace(PLAIN, steps=5500)
 BURDA = DenseSize(width=200)  # two layers of 200 and a latent of 50
 
+# Sprites: one network for all weights β of the divergence, or of the total correlation alone; with
+# 1 either is the bound.
+SWEEP = replace(PLAIN, steps=8000, batch=128, weight_decay=0.0)
+WEIGHTS = {"beta": (1, 2, 4, 8, 16), "tc": (2, 4, 8)}
+
+
+def _sprites(loss: Loss) -> Recipe:
+    return Recipe(SpriteSize(), SWEEP, "sprites", loss, "static", data="sprites")
+
+
 # Minutes on one CPU core, estimated from a few steps: vae-static 12, iwae-50 43, the three of one
-# network 18 each, conv 41, classifier 7, a baseline 4, a model of quadrants 12.
+# network 18 each, conv 41, classifier 7, a baseline 4, a model of quadrants 12, each of
+# the eight of sprites 11 (and 3 to measure it).
 RECIPES = {
     # one network and one set of pixels for two bounds
     "vae-static": Recipe(BURDA, replace(PLAIN, steps=30_000), pixels="static"),
@@ -95,4 +110,6 @@ RECIPES = {
         )
         for n in (1, 2, 3)
     },
+    **{f"beta-{n}": _sprites(Elbo(beta=n)) for n in WEIGHTS["beta"]},
+    **{f"tc-{n}": _sprites(TotalCorrelation(n, examples=TRAINED)) for n in WEIGHTS["tc"]},
 }

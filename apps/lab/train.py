@@ -1,17 +1,32 @@
-"""Train a recipe on the digits of a folder, and keep a cache of all that are measured."""
+"""Train a recipe on the digits of a folder, or sprites; keep a cache of all that are measured."""
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from apps.export import export
-from apps.lab.digits import Digits, load_digits
+from apps.lab.digits import load_digits
+from apps.lab.factors import load_sprites
 from apps.lab.recipe import RECIPES, Recipe
 from apps.training import finished
 from cvae import checkpoint
 from cvae.training import Trainer, train
+
+
+class Examples(Protocol):
+    """What a recipe learns from: `Digits` or a `SpriteSplit`."""
+
+    def __len__(self) -> int: ...
+    def tensors(self, rows: Tensor) -> tuple[Tensor, Tensor]: ...
+    def binarised(self) -> "Examples": ...
+
+
+def examples(kind: str, data: Path) -> Examples:
+    """The train split of the digits in `data`, or of sprites, which need no file."""
+    return load_sprites("train") if kind == "sprites" else load_digits(data, "train")
 
 
 def train_recipe(
@@ -25,13 +40,13 @@ def train_recipe(
     dry_run: bool = False,
     progress: bool = True,
 ) -> Trainer:
-    """Train on the train split of the digits in `data`; leave the run in `out`.
+    """Train on the train split of the digits in `data`, or of sprites; leave the run in `out`.
 
     A recipe that starts from another's guess trains that one first, in `out`.
     """
     return train_on(
         recipe,
-        load_digits(data, "train"),
+        examples(recipe.data, data),
         out,
         guesses=out,
         name=name,
@@ -44,14 +59,14 @@ def train_recipe(
 
 def train_on(
     recipe: Recipe,
-    digits: Digits,
+    shown: Examples,
     out: Path,
     *,
     guesses: Path,
     name: str = "",
     **options: Any,
 ) -> Trainer:
-    """Train on digits in memory; `options` are those of `cvae.training.train`.
+    """Train on examples in memory; `options` are those of `cvae.training.train`.
 
     Args:
         guesses: folder of the runs of baselines, by the names of their recipes; what is not
@@ -62,14 +77,14 @@ def train_on(
         run = guesses / recipe.guess
         first: dict[str, Any] = {**options, "name": recipe.guess, "resume": _begun(run)}
         baseline = RECIPES[recipe.guess]
-        guess = train_on(baseline, digits, run, guesses=guesses, **first).average
+        guess = train_on(baseline, shown, run, guesses=guesses, **first).average
     if recipe.pixels == "static":
-        digits = digits.binarised()
+        shown = shown.binarised()
     torch.manual_seed(recipe.schedule.seed)  # of the first weights only
     config: dict[str, Any] = {
         "domain": "lab",
         "recipe": name,
-        "digits": len(digits),
+        recipe.data: len(shown),
         "model": recipe.model,
         "size": asdict(recipe.size),
         "loss": repr(recipe.loss),
@@ -78,8 +93,8 @@ def train_on(
     }
     return train(
         recipe.objective(guess),
-        digits.tensors,
-        size=len(digits),
+        shown.tensors,
+        size=len(shown),
         schedule=recipe.schedule,
         out=out,
         config=config,
@@ -99,17 +114,18 @@ def cached(
     What is not yet trained in `cache` is trained on `data`, or continued where it stopped; without
     `training` it is left out.
     """
-    digits: Digits | None = None
+    loaded: dict[str, Examples] = {}
     found = {}
     for name, recipe in RECIPES.items():
         run = cache / name
         if not finished(run, recipe.schedule.steps):
             if not training:
                 continue
-            digits = digits or load_digits(data, "train")
+            if recipe.data not in loaded:
+                loaded[recipe.data] = examples(recipe.data, data)
             train_on(
                 recipe,
-                digits,
+                loaded[recipe.data],
                 run,
                 guesses=cache,
                 name=name,

@@ -11,6 +11,9 @@ from apps.lab import commands, published
 from apps.lab import evaluate as evaluating
 from apps.lab.digits import Digits
 from apps.lab.evaluate import evaluate
+from apps.lab.factor_measure import FactorPlan
+from apps.lab.factor_tables import RECIPES as RECIPES_OF_SPRITES
+from apps.lab.factors import TRAINED
 from apps.lab.figures import curve
 from apps.lab.measure import Plan
 from apps.lab.tables import LATENTS, LIKELIHOOD, QUADRANTS, likelihood_table, quadrant_table
@@ -20,7 +23,8 @@ from cvae.metrics import Interval
 from tests.apps.lab.toy import shrink, steps
 
 PLAN = Plan(draws=2, many=4, bounded=20, tutorial=2, samples=20)
-LIKELY, QUADS, CODES, CLASSES = range(4)
+FACTORS = FactorPlan(sizes=(3, 2, 2, 2, 2), repeats=1, rows=300, pictures=20)
+LIKELY, QUADS, CODES, CLASSES, SCORES, BOUNDS = range(6)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,8 @@ def weights(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def run(data: Path, out: Path, weights: Any, **options: Any) -> Report:
-    return evaluate(data, out=out, weights=weights, device="cpu", progress=False, **options)
+    parts: dict[str, Any] = {"factors": FACTORS, "device": "cpu", "progress": False, **options}
+    return evaluate(data, out=out, weights=weights, **parts)
 
 
 def test_every_recipe_is_measured_beside_what_is_published(
@@ -58,7 +63,17 @@ def test_every_recipe_is_measured_beside_what_is_published(
         kinds = {"probe", "knn", "between", "prior", "fitted", "epochs"}
         assert set(report.tables[CODES].rows[name]) == kinds
     assert len(report.tables[CLASSES].rows) == 2
-    assert report.figures == ["latent-maps.png", "styles-by-class.png", "training.png"]
+    for name in RECIPES_OF_SPRITES.values():
+        scores, cells = (report.tables[table].rows[name] for table in (SCORES, BOUNDS))
+        assert all(isinstance(cell, Interval) for cell in scores.values()) and len(scores) == 9
+        assert isinstance(cells["bound"], Interval) and cells["epochs"] == 20 / TRAINED
+    assert report.figures == [
+        "latent-maps.png",
+        "styles-by-class.png",
+        "training.png",
+        "sprite-scores.png",
+        "sprite-traversals.png",
+    ]
     for figure_file in report.figures:
         assert (tmp_path / figure_file).read_bytes().startswith(b"\x89PNG")
     for table in report.tables:  # a bar in a heading would be one more column

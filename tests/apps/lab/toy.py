@@ -6,7 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps.lab.model import BaselineSize, ClassifierSize, ConvSize, DenseSize, QuadrantSize
+from apps.lab.model import (
+    BaselineSize,
+    ClassifierSize,
+    ConvSize,
+    DenseSize,
+    QuadrantSize,
+    SpriteSize,
+)
 from apps.lab.objective import Importance
 from apps.lab.recipe import RECIPES
 from cvae.training import Schedule
@@ -15,6 +22,7 @@ SIZES: dict[str, Any] = {
     "dense": DenseSize(width=8, latent=2),
     "conv": ConvSize(width=8, latent=2),
     "quadrants": QuadrantSize(width=8, latent=2, baseline=8),
+    "sprites": SpriteSize(width=4, hidden=8, latent=3),
     "baseline": BaselineSize(width=8),
     "classifier": ClassifierSize(width=8),
 }
