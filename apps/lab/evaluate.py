@@ -9,6 +9,7 @@ import torch
 from tqdm import tqdm
 
 from apps import runtime
+from apps.lab.codes_evaluate import Data, add_codes
 from apps.lab.digits import Digits, load_digits
 from apps.lab.figures import plot_curves, plot_maps, styles, write_sheet
 from apps.lab.measure import (
@@ -57,6 +58,7 @@ def evaluate(
     *,
     out: Path,
     weights: Mapping[str, str | Path],
+    quantized: Mapping[str, str | Path] | None = None,
     split: str = "test",
     device: str = "auto",
     limit: int | None = None,
@@ -67,6 +69,7 @@ def evaluate(
 
     Args:
         weights: folders by the names of recipes; what is absent is "not trained".
+        quantized: the same of the recipes of codes.
         limit: at most so many digits of `split`, and of train.
 
     Raises:
@@ -79,8 +82,9 @@ def evaluate(
     rows = {name: _row(path, where) for name, path in weights.items()}
     codes = _codes(rows, train, drawn)
     report = Report(f"The core on digits, {split} split")
+    bounds = _likelihood(rows, drawn, plan, progress)
     report.tables = [
-        likelihood_table(_likelihood(rows, drawn, plan, progress), plan),
+        likelihood_table(bounds, plan),
         quadrant_table(_quadrants(rows, held, plan, progress), plan),
         latent_table(_latents(rows, codes, plan), plan),
         class_table(*_classes(rows, held, drawn, plan), plan),
@@ -92,6 +96,9 @@ def evaluate(
         "plan": asdict(plan),
         "weights": {name: str(path) for name, path in weights.items()},
     }
+    parts: dict[str, Any] = {"plan": plan, "device": where, "out": out, "progress": progress}
+    told = rows[TOLD].model if TOLD in rows else None
+    add_codes(report, quantized or {}, Data(train, held), bounds=bounds, told=told, **parts)
     report.save(out)
     print(report.markdown())
     return report
