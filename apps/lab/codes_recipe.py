@@ -81,5 +81,6 @@ PASSES = 10  # of a scored classifier over the pictures that it learns from
 def pupil(pictures: int) -> Recipe:
     """The classifier that learns from so many pictures, for the classification accuracy score."""
     batch = min(50, pictures)
-    schedule = Schedule(steps=PASSES * pictures // batch, batch=batch)
+    steps = PASSES * pictures // batch
+    schedule = Schedule(steps=steps, batch=batch, warmup=steps // 10)
     return replace(RECIPES["classifier"], schedule=schedule)
