@@ -69,9 +69,9 @@ def exact_table(found: Cells | None, bounds: Mapping[str, Cells | None], plan: P
     )
     table.add(EXACT, found or {}, note=NOT_TRAINED if found is None else "")
     for recipe, name in LIKELIHOOD.items():
-        cells = bounds.get(recipe)
-        known = {"bound": cells["few"], "epochs": cells["epochs"]} if cells is not None else {}
-        table.add(name, known, note=NOT_TRAINED if cells is None else "")
+        known = bounds.get(recipe)
+        cells = {"bound": known.get("few"), "epochs": known.get("epochs")} if known else {}
+        table.add(name, cells, note="" if known else NOT_TRAINED)
     return table
 
 

@@ -28,12 +28,12 @@ def part(digits: Digits, start: int, stop: int) -> Digits:
 
 
 def test_who_draws_the_class_scores_and_who_does_not_scores_by_chance(digits: Digits) -> None:
-    x, labels = digits.tensors(torch.arange(150).repeat(5))
+    x, labels = digits.tensors(torch.arange(150).repeat(3))
     held = part(digits, 150, 220)
     good = accuracy_score(x, labels, held, PLAN)
     lot = labels[torch.randperm(len(x), generator=PLAN.generator())]
     bad = accuracy_score(x, lot, held, PLAN)
-    assert good.mean > 0.8 and good.low > bad.high and bad.mean < 0.4
+    assert good.mean > 0.7 and good.low > bad.high and bad.mean < 0.4
 
 
 def test_a_class_that_is_never_drawn_is_never_recognised(digits: Digits) -> None:
