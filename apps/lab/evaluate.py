@@ -9,6 +9,7 @@ import torch
 from tqdm import tqdm
 
 from apps import runtime
+from apps.lab.codes_evaluate import Data, add_codes
 from apps.lab.compare import compare_factors
 from apps.lab.digits import Digits, load_digits
 from apps.lab.factor_measure import FactorPlan
@@ -59,6 +60,7 @@ def evaluate(
     *,
     out: Path,
     weights: Mapping[str, str | Path],
+    quantized: Mapping[str, str | Path] | None = None,
     split: str = "test",
     device: str = "auto",
     limit: int | None = None,
@@ -70,6 +72,7 @@ def evaluate(
 
     Args:
         weights: folders by the names of recipes; what is absent is "not trained".
+        quantized: the same of the recipes of codes.
         limit: at most so many digits of `split`, and of train.
         plan, factors: how much is computed of digits, and of sprites.
 
@@ -83,8 +86,9 @@ def evaluate(
     rows = {name: _row(name, path, where) for name, path in weights.items()}
     codes = _codes(rows, train, drawn)
     report = Report(f"The core on digits, {split} split")
+    bounds = _likelihood(rows, drawn, plan, progress)
     report.tables = [
-        likelihood_table(_likelihood(rows, drawn, plan, progress), plan),
+        likelihood_table(bounds, plan),
         quadrant_table(_quadrants(rows, held, plan, progress), plan),
         latent_table(_latents(rows, codes, plan), plan),
         class_table(*_classes(rows, held, drawn, plan), plan),
@@ -98,6 +102,9 @@ def evaluate(
     }
     of_sprites = factors or FactorPlan()
     compare_factors(report, rows, out, split=split, plan=of_sprites, progress=progress)
+    parts: dict[str, Any] = {"plan": plan, "device": where, "out": out, "progress": progress}
+    told = rows[TOLD].model if TOLD in rows else None
+    add_codes(report, quantized or {}, Data(train, held), bounds=bounds, told=told, **parts)
     report.save(out)
     print(report.markdown())
     return report
