@@ -135,7 +135,9 @@ def test_train_resume_export_colorize(tmp_path: Path, monkeypatch: pytest.Monkey
     assert cli.main(train) == 1  # a run is not overwritten
     assert cli.main([*train, "--resume", "--steps", "3"]) == 0
     assert checkpoint.load(run)["trainer"]["step"] == 3
-    steps = [json.loads(x)["step"] for x in (run / "stats.jsonl").read_text().splitlines()]
+    lines = [json.loads(x) for x in (run / "stats.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in lines if "loss" in line]
+    assert [line["step"] for line in lines if "diagnostics" in line] == [2, 3]  # each run's end
     assert steps == [1, 2, 3]
     card = tmp_path / "card.md"
     card.write_text("# mine\n")
