@@ -36,6 +36,11 @@ def train(
         )
 
 
+def begun(run: Path) -> bool:
+    """Whether there is a run, so that it is to be continued."""
+    return (run / checkpoint.NAME).exists()
+
+
 def finished(run: Path, steps: int) -> bool:
     """Whether the run is there and has taken its steps."""
-    return (run / checkpoint.NAME).exists() and checkpoint.load(run)["trainer"]["step"] >= steps
+    return begun(run) and checkpoint.load(run)["trainer"]["step"] >= steps

@@ -74,9 +74,8 @@ class Discriminator(nn.Module):
         self.steps = nn.ModuleList(
             [downsample(a, b) for a, b in zip(widths, (*widths[1:], last), strict=True)]
         )
-        self.eyes = nn.ModuleList(
-            [nn.Conv2d(a, b, 1) for a, b in zip(sights, (*widths, last), strict=False)]
-        )
+        into = (*widths, last) if sights else ()
+        self.eyes = nn.ModuleList([nn.Conv2d(a, b, 1) for a, b in zip(sights, into, strict=True)])
         self.read = nn.Linear((last + 1) * places, 2 * last)
         self.real = nn.Linear(2 * last, 1)
         self.projection = nn.Linear(conditions, 2 * last, bias=False)

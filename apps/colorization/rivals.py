@@ -9,8 +9,7 @@ from apps.colorization.evaluate import RIVALS, Plan
 from apps.colorization.recipe import RECIPES
 from apps.colorization.train import train_recipe
 from apps.export import export
-from apps.training import finished
-from cvae import checkpoint
+from apps.training import begun, finished
 
 
 def rivals(
@@ -27,7 +26,7 @@ def rivals(
         if not finished(run, recipe.schedule.steps):
             if not training:
                 continue
-            resume = (run / checkpoint.NAME).exists()
+            resume = begun(run)
             train_recipe(
                 recipe, data, run, name=name, device=device, resume=resume, progress=progress
             )

@@ -8,8 +8,7 @@ from apps.export import export
 from apps.faces.data import Faces, find_faces, load_faces
 from apps.faces.recipe import RECIPES
 from apps.faces.train import judge_of, train_on
-from apps.training import finished
-from cvae import checkpoint
+from apps.training import begun, finished
 
 JUDGE = "evaluator"
 # by recipe, the names of the table's rows; whose discriminator another measures by comes first
@@ -48,7 +47,7 @@ def _train(name: str, faces: Faces, cache: Path, *, device: torch.device, progre
     judge = None
     if recipe.judge:  # a rival itself, so that its run is here
         judge = judge_of(recipe.judge, faces, cache / recipe.judge, device=device)
-    resume = (run / checkpoint.NAME).exists()
+    resume = begun(run)
     train_on(
         recipe,
         faces,

@@ -12,7 +12,7 @@ from apps.faces.copula import Copula
 from apps.faces.data import Augment, Faces, find_faces, halves, load_faces
 from apps.faces.objective import Judge
 from apps.faces.recipe import RECIPES, Recipe, who_measures
-from cvae import checkpoint
+from apps.training import begun
 from cvae.training import Trainer, train
 
 
@@ -88,7 +88,7 @@ def judge_of(
         run,
         name=name,
         device=device,
-        resume=(run / checkpoint.NAME).exists(),
+        resume=begun(run),
         dry_run=dry_run,
         progress=False,
     )

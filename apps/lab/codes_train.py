@@ -13,7 +13,7 @@ from apps.lab.codes_law import check_codes, encode, fingerprint
 from apps.lab.codes_model import Codec, told
 from apps.lab.codes_recipe import CODES, CodeRecipe
 from apps.lab.digits import Digits, load_digits
-from apps.training import finished
+from apps.training import begun, finished
 from cvae import checkpoint
 from cvae.training import Fetch, Trainer, train
 
@@ -67,7 +67,7 @@ def train_on(
     codec = None
     if recipe.codec:
         run = codecs / recipe.codec
-        first: dict[str, Any] = {**options, "name": recipe.codec, "resume": _begun(run)}
+        first: dict[str, Any] = {**options, "name": recipe.codec, "resume": begun(run)}
         trained = train_on(CODES[recipe.codec], digits, run, codecs=codecs, **first)
         codec = frozen(trained, recipe.codec)
     config: dict[str, Any] = {
@@ -132,10 +132,6 @@ class _Pixels(_Pictures):
         return super().__call__(rows)[:, 0].long()
 
 
-def _begun(run: Path) -> bool:
-    return (run / checkpoint.NAME).exists()
-
-
 def cached(
     data: Path, cache: Path, *, device: torch.device, training: bool, progress: bool = True
 ) -> dict[str, Path]:
@@ -153,7 +149,7 @@ def cached(
                 continue
             digits = digits or load_digits(data, "train")
             options: dict[str, Any] = {"device": device, "progress": progress}
-            options["resume"] = _begun(run)
+            options["resume"] = begun(run)
             train_on(recipe, digits, run, codecs=cache, name=name, **options)
         found[name] = export(run)
     return found

@@ -11,8 +11,7 @@ from apps.export import export
 from apps.lab.digits import load_digits
 from apps.lab.factors import load_sprites
 from apps.lab.recipe import RECIPES, Recipe
-from apps.training import finished
-from cvae import checkpoint
+from apps.training import begun, finished
 from cvae.training import Trainer, train
 
 
@@ -75,7 +74,7 @@ def train_on(
     guess = None
     if recipe.guess:
         run = guesses / recipe.guess
-        first: dict[str, Any] = {**options, "name": recipe.guess, "resume": _begun(run)}
+        first: dict[str, Any] = {**options, "name": recipe.guess, "resume": begun(run)}
         baseline = RECIPES[recipe.guess]
         guess = train_on(baseline, shown, run, guesses=guesses, **first).average
     if recipe.pixels == "static":
@@ -100,10 +99,6 @@ def train_on(
         config=config,
         **options,
     )
-
-
-def _begun(run: Path) -> bool:
-    return (run / checkpoint.NAME).exists()
 
 
 def cached(
@@ -131,7 +126,7 @@ def cached(
                 name=name,
                 device=device,
                 progress=progress,
-                resume=_begun(run),
+                resume=begun(run),
             )
         found[name] = export(run)
     return found

@@ -12,8 +12,7 @@ from apps.motion.data import Windows
 from apps.motion.recipe import RECIPES, Recipe
 from apps.motion.rows import Row
 from apps.motion.train import train_recipe
-from apps.training import finished
-from cvae import checkpoint
+from apps.training import begun, finished
 
 WALKER = "walker"
 RIVALS = (WALKER,)  # recipes
@@ -69,7 +68,7 @@ def rivals(
         if not finished(run, recipe.schedule.steps):
             if not training:
                 continue
-            resume = (run / checkpoint.NAME).exists()
+            resume = begun(run)
             train_recipe(
                 recipe, data, run, name=name, device=device, resume=resume, progress=progress
             )
