@@ -1,16 +1,14 @@
 """What every predictor needs before it can answer: a device, checked weights, a seed a draw."""
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from torch import nn
 
+from apps.kinds import Kind, rebuild
 from pretrained import store
-
-M = TypeVar("M", bound=nn.Module)
 
 
 def pick_device(name: str) -> torch.device:
@@ -29,13 +27,13 @@ def pick_device(name: str) -> torch.device:
 
 
 def load(
-    path_or_name: str | Path, *, domain: str, rebuild: Callable[[Mapping[str, Any]], M]
-) -> tuple[M, dict[str, Any]]:
+    path_or_name: str | Path, *, domain: str, kinds: Mapping[str, Kind]
+) -> tuple[Any, dict[str, Any]]:
     """Networks with checked weights, strictly loaded, in float32; and their configuration.
 
     Args:
         path_or_name: a folder of weights, or the name of a model that is shipped.
-        rebuild: configuration -> networks.
+        kinds: the designs of the domain.
 
     Raises:
         pretrained.store.WeightsError: not there, damaged, or of another domain.
@@ -47,7 +45,7 @@ def load(
             f"got weights of domain {found!r} in {path_or_name}, expected {domain!r}"
         )
     try:
-        model = rebuild(weights.config)
+        model = rebuild(weights.config, kinds)
     except ValueError as error:
         raise store.WeightsError(f"got {path_or_name}, which cannot be built: {error}") from error
     model.load_state_dict({k: v.float() for k, v in weights.state.items()}, strict=True)

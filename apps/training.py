@@ -1,4 +1,4 @@
-"""`perhaps train` for every domain: a recipe by its name, alone or under torchrun."""
+"""Runs of every domain: `perhaps train`, and those that a cache keeps."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -6,9 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from apps.runtime import pick_device
-from cvae import checkpoint
+from cvae import checkpoint, training
 from cvae.parallel import process_group
+from cvae.training import Fetch, Schedule, Trainer
 
 
 def train(
@@ -44,3 +48,44 @@ def begun(run: Path) -> bool:
 def finished(run: Path, steps: int) -> bool:
     """Whether the run is there and has taken its steps."""
     return begun(run) and checkpoint.load(run)["trainer"]["step"] >= steps
+
+
+def resumed(
+    objective: nn.Module,
+    fetch: Fetch,
+    *,
+    size: int,
+    schedule: Schedule,
+    out: Path,
+    config: Mapping[str, Any],
+    device: torch.device | None = None,
+    progress: bool = True,
+) -> Trainer:
+    """Train in `out`, or go on with the run there; a finished one is only read.
+
+    Raises:
+        ValueError: the run in `out` has another configuration.
+    """
+    exists = begun(out)
+    if exists:
+        found = checkpoint.load(out)
+        if found["config"] != config:
+            raise ValueError(
+                f"got {out}, a run of {found['config']}, expected one of {config}: "
+                "delete it or name another cache"
+            )
+        if found["trainer"]["step"] >= schedule.steps:
+            trainer = Trainer(objective, schedule, device=device or torch.device("cpu"))
+            trainer.restore(found["trainer"])
+            return trainer
+    return training.train(
+        objective,
+        fetch,
+        size=size,
+        schedule=schedule,
+        out=out,
+        config=dict(config),
+        device=device,
+        resume=exists,
+        progress=progress,
+    )

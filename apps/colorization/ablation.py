@@ -9,10 +9,10 @@ from torch import Tensor
 from apps.colorization.data import Augment, Photos
 from apps.colorization.model import Size, build
 from apps.colorization.objective import Objective, Weights
-from apps.colorization.regression import resumed
 from apps.colorization.terms import RareColours
 from apps.colorization.truth import Truth
 from apps.report import Column, Table
+from apps.training import resumed
 from cvae.metrics import bootstrap
 from cvae.model import CVAE
 from cvae.training import Schedule
@@ -74,8 +74,9 @@ def ablation(
         out = cache / f"ablation-{index}"
         trainer = resumed(
             objective,
-            train,
-            out,
+            train.tensors,
+            size=len(train),
+            out=out,
             schedule=schedule,
             config=config,
             device=device,

@@ -1,13 +1,12 @@
 """Colorization as a CVAE: which networks, at which size."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from apps.colorization.colour import ColourDecoder, ColourEncoder
 from apps.colorization.divcolor import DivcolorSize, build_divcolor
 from apps.colorization.gaussian import GaussianPrior
 from apps.colorization.grey import GreyTower
+from apps.kinds import Kind
 from cvae.model import CVAE
 from mdn.prior import MixturePrior
 
@@ -61,33 +60,8 @@ def build_gaussian(size: Size) -> CVAE:
     )
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A design: its sizes, and what builds its networks from one of them."""
-
-    size: Callable[..., Any]
-    build: Callable[[Any], CVAE]
-
-
 KINDS = {
     "mixture": Kind(Size, build),
     "gaussian": Kind(Size, build_gaussian),
     "divcolor": Kind(DivcolorSize, build_divcolor),
 }
-
-
-def rebuild(config: Mapping[str, Any]) -> CVAE:
-    """The networks of a stored configuration: `model`, a kind ("mixture" if absent), and `size`.
-
-    Raises:
-        ValueError: the kind is unknown.
-
-    Example:
-        >>> type(rebuild({"model": "gaussian", "size": {"width": 8}}).prior).__name__
-        'GaussianPrior'
-    """
-    name = config.get("model", "mixture")
-    if name not in KINDS:
-        raise ValueError(f"got model {name!r}, expected one of {', '.join(KINDS)}")
-    kind = KINDS[name]
-    return kind.build(kind.size(**config["size"]))

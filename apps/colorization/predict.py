@@ -11,7 +11,7 @@ from torch import Tensor
 from apps import images, runtime
 from apps.colorization.data import GREY_SIZE, resize, to_lab
 from apps.colorization.gamut import to_rgb
-from apps.colorization.model import rebuild
+from apps.colorization.model import KINDS
 from apps.colorization.upsample import colour
 from cvae.model import CVAE, Latent
 from mdn.modes import central, principal_points
@@ -122,7 +122,7 @@ def load(path_or_name: str | Path) -> CVAE:
     Raises:
         pretrained.store.WeightsError: not there, damaged, or of another domain.
     """
-    return runtime.load(path_or_name, domain="colorization", rebuild=rebuild)[0]
+    return runtime.load(path_or_name, domain="colorization", kinds=KINDS)[0]
 
 
 @torch.inference_mode()

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from apps.colorization.data import Augment, Photos
-from cvae import checkpoint
+from apps.training import resumed
 from cvae.layers import ResidualBlock, upsample
-from cvae.training import Schedule, Trainer, train
+from cvae.training import Schedule
 
 WIDTHS = (24, 48, 96, 160, 256)  # 3.6 M parameters
 SCHEDULE = Schedule(steps=3125, batch=32)  # 100,000 pictures
@@ -91,8 +90,9 @@ def train_regression(
     objective = SquaredError(UNet(widths))
     trainer = resumed(
         objective,
-        photos,
-        out,
+        photos.tensors,
+        size=len(photos),
+        out=out,
         schedule=schedule,
         config=config,
         device=device,
@@ -100,43 +100,3 @@ def train_regression(
     )
     objective.model.load_state_dict(trainer.average, strict=True)
     return objective.model.eval()
-
-
-def resumed(
-    objective: nn.Module,
-    photos: Photos,
-    out: Path,
-    *,
-    schedule: Schedule,
-    config: dict[str, Any],
-    device: torch.device | None = None,
-    progress: bool = True,
-) -> Trainer:
-    """Train in `out`, or go on with the run there; a finished one is only read.
-
-    Raises:
-        ValueError: the run in `out` has another configuration.
-    """
-    exists = (out / checkpoint.NAME).exists()
-    if exists:
-        found = checkpoint.load(out)
-        if found["config"] != config:
-            raise ValueError(
-                f"got {out}, a run of {found['config']}, expected one of {config}: "
-                "delete it or name another cache"
-            )
-        if found["trainer"]["step"] >= schedule.steps:
-            trainer = Trainer(objective, schedule, device=device or torch.device("cpu"))
-            trainer.restore(found["trainer"])
-            return trainer
-    return train(
-        objective,
-        photos.tensors,
-        size=len(photos),
-        schedule=schedule,
-        out=out,
-        config=config,
-        device=device,
-        resume=exists,
-        progress=progress,
-    )

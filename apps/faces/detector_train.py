@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from apps.faces.detector import Detector, Found, find_faces, overlap
 from apps.faces.detector_data import Scenes, load_sources
-from apps.faces.model import DetectorSize, rebuild
+from apps.faces.model import KINDS, DetectorSize
 from apps.faces.place import LEFT_EYE, RIGHT_EYE, Frame
+from apps.kinds import rebuild
 from cvae import checkpoint
 from cvae.metrics import Interval, bootstrap
 from cvae.training import Schedule, Trainer, train
@@ -101,7 +102,7 @@ def train_detector(
 def trained_detector(run: Path) -> Detector:
     """The averaged detector of a run, ready to look."""
     state = checkpoint.load(run)
-    model: Any = rebuild(state["config"])
+    model: Any = rebuild(state["config"], KINDS)
     model.load_state_dict(state["trainer"]["average"], strict=True)
     return model.eval()
 

@@ -13,7 +13,7 @@ from apps import runtime
 from apps.faces.holds import holds_table
 from apps.faces.judge import Judge
 from apps.faces.measure import Measured, measure, measure_real, measure_shuffled
-from apps.faces.model import rebuild
+from apps.faces.model import KINDS
 from apps.faces.rivals import RIVALS
 from apps.faces.rows import Row
 from apps.faces.tables import (
@@ -109,7 +109,7 @@ def _model(path: str | Path) -> CVAE:
 
 
 def _network(path: str | Path) -> Any:
-    return runtime.load(path, domain="faces", rebuild=rebuild)[0]
+    return runtime.load(path, domain="faces", kinds=KINDS)[0]
 
 
 def _measure(

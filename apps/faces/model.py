@@ -1,8 +1,6 @@
 """Faces as a CVAE: which networks, at which size."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
@@ -12,6 +10,7 @@ from apps.faces.classifier import Evaluator, Reader
 from apps.faces.detector import Detector
 from apps.faces.layered import LayeredSize, build_layered
 from apps.faces.networks import FaceDecoder, FaceEncoder, Requests
+from apps.kinds import Kind
 from cvae.model import CVAE
 from cvae.networks import StandardPrior
 
@@ -79,14 +78,6 @@ def build_detector(size: DetectorSize) -> nn.Module:
     return Detector(width=size.width, blocks=size.blocks)
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A design: its sizes, and what builds its networks from one of them."""
-
-    size: Callable[..., Any]
-    build: Callable[[Any], nn.Module]
-
-
 KINDS = {
     "faces": Kind(Size, build),
     "attr2img": Kind(Attr2ImgSize, build_attr2img),
@@ -95,16 +86,3 @@ KINDS = {
     "evaluator": Kind(EvaluatorSize, build_evaluator),
     "detector": Kind(DetectorSize, build_detector),
 }
-
-
-def rebuild(config: Mapping[str, Any]) -> nn.Module:
-    """The networks of a stored configuration: `model`, a kind, and `size`.
-
-    Raises:
-        ValueError: the kind is unknown.
-    """
-    name = config.get("model")
-    if name not in KINDS:
-        raise ValueError(f"got model {name!r}, expected one of {', '.join(KINDS)}")
-    kind = KINDS[name]
-    return kind.build(kind.size(**config["size"]))

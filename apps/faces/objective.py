@@ -37,7 +37,7 @@ class Weights:
     nats: float = 0.0003  # all of the above, against the game: more, and texture is too dear
     adversarial: float = 1.0
     attributes: float = 1.0  # of resampled requests, nats an attribute
-    toggled: float = 1.0  # of the one that was turned round, nats
+    toggled: float = 2.0  # of the one that was turned round, nats
     information: float = 0.1  # of what z tells about attributes, nats an attribute
     r1: float = 0.05
     r1_every: int = 8  # steps between two penalties, each then that much heavier
@@ -58,7 +58,7 @@ class FaceObjective(nn.Module):
 
     x and y from the data, z' from the prior, y' labels of other faces, some with one turned
     round, so that a toggle is obeyed also where the data never show it; that one attribute then
-    counts as much as all of them. For a share of them z' is that of a real face and y' its own
+    counts more than all of them. For a share of them z' is that of a real face and y' its own
     labels: what an edit shows is judged as what a draw shows, else the model tells the two kinds
     of z apart and blurs the one. No gradient of the game reaches the encoder. A reader that
     predicts y from z is trained beside the discriminator; the encoder is to leave it at the base

@@ -16,7 +16,7 @@ from apps.faces.attributes import OFFERED, consistent, request, stated
 from apps.faces.copula import Copula
 from apps.faces.detector import Detector, find_face
 from apps.faces.frame import to_image, to_network
-from apps.faces.model import rebuild
+from apps.faces.model import KINDS
 from apps.faces.place import Frame, cut
 from cvae.model import CVAE, Latent
 from pretrained import store
@@ -68,7 +68,7 @@ class FaceMaker:
         Raises:
             pretrained.store.WeightsError: not there, damaged, or of another domain.
         """
-        model, config = runtime.load(path_or_name, domain="faces", rebuild=rebuild)
+        model, config = runtime.load(path_or_name, domain="faces", kinds=KINDS)
         if not isinstance(model, CVAE) or not config.get("copula"):
             raise store.WeightsError(
                 f"got {path_or_name} with a {config.get('model')!r}, expected a model that makes "
@@ -200,11 +200,11 @@ class FaceMaker:
 
     @cached_property
     def _reader(self) -> torch.nn.Module:
-        return runtime.load(READER, domain="faces", rebuild=rebuild)[0].to(self.device)
+        return runtime.load(READER, domain="faces", kinds=KINDS)[0].to(self.device)
 
     @cached_property
     def _detector(self) -> Detector:
-        model: Any = runtime.load(DETECTOR, domain="faces", rebuild=rebuild)[0]
+        model: Any = runtime.load(DETECTOR, domain="faces", kinds=KINDS)[0]
         return model.to(self.device)
 
     def _face(self, pixels: np.ndarray, frame: Frame) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from apps import runtime
-from apps.lab.codes_model import Codec, rebuild, told
+from apps.lab.codes_model import KINDS, Codec, told
 from apps.lab.codes_recipe import law_name
 from apps.lab.digits import CLASSES, Digits
 from apps.lab.measure import batches, device_of
@@ -109,7 +109,7 @@ def fingerprint(codec: Codec) -> str:
 
 def load_codec(path: str | Path, device: torch.device) -> tuple[Codec, dict[str, Any]]:
     """The codec of a folder of weights, and its configuration."""
-    codec, config = runtime.load(path, domain="lab", rebuild=rebuild)
+    codec, config = runtime.load(path, domain="lab", kinds=KINDS)
     return cast(Codec, codec.to(device)), config
 
 
@@ -130,16 +130,16 @@ def load_law(
         return None
     laws: list[Any] = []
     for law in names:
-        model, config = runtime.load(weights[law], domain="lab", rebuild=rebuild)
-        check_codes(law, config, codec)
+        model, config = runtime.load(weights[law], domain="lab", kinds=KINDS)
+        check_codes(law, config, fingerprint(codec))
         laws.append(model.to(device))
     return CodeLaw(codec, laws)
 
 
-def check_codes(law: str | Path, config: Mapping[str, Any], codec: Codec) -> None:
-    """Refuse a law, of a configuration, that was learnt of the codes of another codec."""
-    if config.get("codes") != fingerprint(codec):
+def check_codes(law: str | Path, config: Mapping[str, Any], codes: str | None) -> None:
+    """Refuse a law, of a configuration, that was not learnt of these codes, a `fingerprint`."""
+    if config.get("codes") != codes:
         raise ValueError(
-            f"got law {law} of codes {config.get('codes')}, expected one of codes "
-            f"{fingerprint(codec)}: the codec has learnt since, so delete the law and train it too"
+            f"got law {law} of codes {config.get('codes')}, expected one of codes {codes}: the "
+            "codec has learnt since, so delete the law and train it too"
         )

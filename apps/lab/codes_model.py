@@ -1,15 +1,14 @@
 """Digits as maps of codes, and laws of such maps: which networks, at which size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from apps.kinds import Kind
 from apps.lab.digits import CLASSES, SIDE
-from apps.lab.model import Kind
 from cvae.pixelcnn import CodeContext, PixelCNN
 from cvae.quantize import Quantized
 from cvae.vqvae import VQVAE
@@ -137,16 +136,3 @@ def build_law(size: LawSize) -> PixelCNN:
 
 
 KINDS = {"codec": Kind(CodecSize, Codec), "law": Kind(LawSize, build_law)}
-
-
-def rebuild(config: Mapping[str, Any]) -> nn.Module:
-    """The networks of a stored configuration: `model`, a kind, and `size`.
-
-    Raises:
-        ValueError: the kind is unknown.
-    """
-    name = config.get("model")
-    if name not in KINDS:
-        raise ValueError(f"got model {name!r}, expected one of {', '.join(KINDS)}")
-    kind = KINDS[name]
-    return kind.build(kind.size(**config["size"]))

@@ -1,7 +1,7 @@
 """The recipes of quantized digits: the only place where their sizes and schedules stand."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -16,7 +16,7 @@ from cvae.vqvae import VQVAEObjective
 class CodeRecipe:
     """A codec of grey digits, or a law: of the codes of a codec, or of binarised digits.
 
-    `codec` names the recipe of the codec whose codes of a `level` (finest 0) a law learns, given
+    `after` names the recipe of the codec whose codes of a `level` (finest 0) a law learns, given
     the class and the level above; it is trained first and then learns no more. A law without one
     learns pixels that were drawn once.
     """
@@ -24,8 +24,9 @@ class CodeRecipe:
     size: Any
     schedule: Schedule
     model: str = "codec"
-    codec: str | None = None
+    after: str | None = None
     level: int = 0
+    data: Literal["digits"] = "digits"
 
     def objective(self) -> nn.Module:
         """Networks as they start, within the objective that they are to be trained on."""
@@ -50,7 +51,7 @@ def _laws(name: str, size: CodecSize) -> dict[str, CodeRecipe]:
     found = {}
     for level, codes in enumerate(size.codes):
         law = LawSize(codes=codes, above=above[level], halvings=halvings[level])
-        found[law_name(name, level)] = CodeRecipe(law, LAW, "law", codec=name, level=level)
+        found[law_name(name, level)] = CodeRecipe(law, LAW, "law", after=name, level=level)
     return found
 
 

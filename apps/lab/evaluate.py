@@ -28,7 +28,7 @@ from apps.lab.measure import (
     measure_separability,
     nll,
 )
-from apps.lab.model import rebuild
+from apps.lab.model import KINDS
 from apps.lab.recipe import RECIPES
 from apps.lab.tables import (
     LATENTS,
@@ -40,6 +40,7 @@ from apps.lab.tables import (
     likelihood_table,
     quadrant_table,
 )
+from apps.lab.train import ALL
 from apps.report import Cell, Report
 
 JUDGE, TOLD = "classifier", "cvae"  # recipes
@@ -60,7 +61,6 @@ def evaluate(
     *,
     out: Path,
     weights: Mapping[str, str | Path],
-    quantized: Mapping[str, str | Path] | None = None,
     split: str = "test",
     device: str = "auto",
     limit: int | None = None,
@@ -72,7 +72,6 @@ def evaluate(
 
     Args:
         weights: folders by the names of recipes; what is absent is "not trained".
-        quantized: the same of the recipes of codes.
         limit: at most so many digits of `split`, and of train.
         plan, factors: how much is computed of digits, and of sprites.
 
@@ -80,10 +79,10 @@ def evaluate(
         ValueError: no digits, or `weights` names an unknown recipe.
     """
     plan, out, where = plan or Plan(), Path(out), runtime.pick_device(device)
-    runtime.check_models(weights, RECIPES)
+    runtime.check_models(weights, ALL)
     held, train = (load_digits(data, of).first(limit) for of in (split, "train"))
     drawn = held.binarised()
-    rows = {name: _row(name, path, where) for name, path in weights.items()}
+    rows = {name: _row(name, weights[name], where) for name in RECIPES if name in weights}
     codes = _codes(rows, train, drawn)
     report = Report(f"The core on digits, {split} split")
     bounds = _likelihood(rows, drawn, plan, progress)
@@ -104,14 +103,14 @@ def evaluate(
     compare_factors(report, rows, out, split=split, plan=of_sprites, progress=progress)
     parts: dict[str, Any] = {"plan": plan, "device": where, "out": out, "progress": progress}
     told = rows[TOLD].model if TOLD in rows else None
-    add_codes(report, quantized or {}, Data(train, held), bounds=bounds, told=told, **parts)
+    add_codes(report, weights, Data(train, held), bounds=bounds, told=told, **parts)
     report.save(out)
     print(report.markdown())
     return report
 
 
 def _row(name: str, path: str | Path, device: torch.device) -> Row:
-    model, config = runtime.load(path, domain="lab", rebuild=rebuild)
+    model, config = runtime.load(path, domain="lab", kinds=KINDS)
     model = model.to(device).to(memory_format=torch.channels_last)
     return Row(model, config["steps"] * config["batch"] / config[RECIPES[name].data])
 

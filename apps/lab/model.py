@@ -5,14 +5,13 @@ picture itself, `HIDDEN` where it is not given.
 """
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from apps.kinds import Kind
 from apps.lab.digits import CLASSES, SIDE
 from apps.lab.sprite_networks import SpriteGeneration, SpriteRecognition
 from cvae.distributions import DiagonalNormal
@@ -214,14 +213,6 @@ def build_classifier(size: ClassifierSize) -> ConvEncoder:
     return ConvEncoder(channels=1, size=SIDE, outputs=CLASSES, widths=widths)
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A design: its sizes, and what builds its networks from one of them."""
-
-    size: Callable[..., Any]
-    build: Callable[[Any], nn.Module]
-
-
 KINDS = {
     "dense": Kind(DenseSize, build_dense),
     "conv": Kind(ConvSize, build_conv),
@@ -230,16 +221,3 @@ KINDS = {
     "classifier": Kind(ClassifierSize, build_classifier),
     "sprites": Kind(SpriteSize, build_sprites),
 }
-
-
-def rebuild(config: Mapping[str, Any]) -> nn.Module:
-    """The networks of a stored configuration: `model`, a kind, and `size`.
-
-    Raises:
-        ValueError: the kind is unknown.
-    """
-    name = config.get("model")
-    if name not in KINDS:
-        raise ValueError(f"got model {name!r}, expected one of {', '.join(KINDS)}")
-    kind = KINDS[name]
-    return kind.build(kind.size(**config["size"]))

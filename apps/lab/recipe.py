@@ -34,8 +34,8 @@ class Recipe:
     """A model of digits or sprites, what it is trained on, and for how long.
 
     `pixels`: grey, or binarised once ("static") or at every step ("dynamic"); `given`: quadrants
-    that are the condition; `guess` names the recipe of the baseline that a model of quadrants
-    starts from, trained first. Of `data` sprites are black and white as they are: "static".
+    that are the condition; `after` names the recipe that is trained first: of the baseline that a
+    model of quadrants starts from. Of `data` sprites are black and white as they are: "static".
     """
 
     size: Any
@@ -44,7 +44,7 @@ class Recipe:
     loss: Loss = field(default_factory=Elbo)
     pixels: Literal["static", "dynamic", "grey"] = "dynamic"
     given: int = 0
-    guess: str | None = None
+    after: str | None = None
     data: Literal["digits", "sprites"] = "digits"
 
     def objective(self, guess: Mapping[str, Tensor] | None = None) -> Objective:
@@ -106,7 +106,7 @@ RECIPES = {
     },
     **{
         f"quadrants-{n}": Recipe(
-            QuadrantSize(), SHORT, "quadrants", pixels="grey", given=n, guess=f"baseline-{n}"
+            QuadrantSize(), SHORT, "quadrants", pixels="grey", given=n, after=f"baseline-{n}"
         )
         for n in (1, 2, 3)
     },

@@ -1,98 +1,72 @@
-"""Train a recipe on the digits of a folder, or sprites; keep a cache of all that are measured."""
+"""Train a recipe of the lab, after the one that it builds on; keep a cache of all of them."""
 
+from collections import ChainMap
+from collections.abc import MutableMapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from apps.export import export
-from apps.lab.digits import load_digits
-from apps.lab.factors import load_sprites
+from apps.lab.codes_law import check_codes
+from apps.lab.codes_recipe import CODES, CodeRecipe
+from apps.lab.lessons import Examples, examples, lesson
 from apps.lab.recipe import RECIPES, Recipe
 from apps.training import begun, finished
+from cvae import checkpoint
 from cvae.training import Trainer, train
 
-
-class Examples(Protocol):
-    """What a recipe learns from: `Digits` or a `SpriteSplit`."""
-
-    def __len__(self) -> int: ...
-    def tensors(self, rows: Tensor) -> tuple[Tensor, Tensor]: ...
-    def binarised(self) -> "Examples": ...
+ALL: MutableMapping[str, Any] = ChainMap(RECIPES, CODES)
 
 
-def examples(kind: str, data: Path) -> Examples:
-    """The train split of the digits in `data`, or of sprites, which need no file."""
-    return load_sprites("train") if kind == "sprites" else load_digits(data, "train")
-
-
-def train_recipe(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    *,
-    name: str = "",
-    device: torch.device | None = None,
-    resume: bool = False,
-    dry_run: bool = False,
-    progress: bool = True,
-) -> Trainer:
+def train_recipe(recipe: Recipe | CodeRecipe, data: Path, out: Path, **options: Any) -> Trainer:
     """Train on the train split of the digits in `data`, or of sprites; leave the run in `out`.
 
-    A recipe that starts from another's guess trains that one first, in `out`.
+    A recipe that comes after another trains that one first, in `out`. `options` are those of
+    `train_on`.
     """
-    return train_on(
-        recipe,
-        examples(recipe.data, data),
-        out,
-        guesses=out,
-        name=name,
-        device=device,
-        resume=resume,
-        dry_run=dry_run,
-        progress=progress,
-    )
+    return train_on(recipe, examples(recipe.data, data), out, firsts=out, **options)
 
 
 def train_on(
-    recipe: Recipe,
+    recipe: Recipe | CodeRecipe,
     shown: Examples,
     out: Path,
     *,
-    guesses: Path,
+    firsts: Path,
     name: str = "",
     **options: Any,
 ) -> Trainer:
     """Train on examples in memory; `options` are those of `cvae.training.train`.
 
     Args:
-        guesses: folder of the runs of baselines, by the names of their recipes; what is not
-            there yet is trained there.
+        firsts: folder of the runs that others come after, by the names of their recipes; what is
+            not there yet is trained there.
+
+    Raises:
+        ValueError: a law is to be continued that was begun on the codes of another codec.
     """
-    guess = None
-    if recipe.guess:
-        run = guesses / recipe.guess
-        first: dict[str, Any] = {**options, "name": recipe.guess, "resume": begun(run)}
-        baseline = RECIPES[recipe.guess]
-        guess = train_on(baseline, shown, run, guesses=guesses, **first).average
-    if recipe.pixels == "static":
-        shown = shown.binarised()
+    first = None
+    if recipe.after:
+        run = firsts / recipe.after
+        own: dict[str, Any] = {**options, "name": recipe.after, "resume": begun(run)}
+        first = train_on(ALL[recipe.after], shown, run, firsts=firsts, **own)
     torch.manual_seed(recipe.schedule.seed)  # of the first weights only
+    learnt = lesson(recipe, shown, first)
     config: dict[str, Any] = {
         "domain": "lab",
         "recipe": name,
         recipe.data: len(shown),
         "model": recipe.model,
         "size": asdict(recipe.size),
-        "loss": repr(recipe.loss),
-        "pixels": recipe.pixels,
-        "given": recipe.given,
+        **learnt.facts,
     }
+    if options.get("resume"):
+        check_codes(out, checkpoint.load(out)["config"], learnt.facts.get("codes"))
     return train(
-        recipe.objective(guess),
-        shown.tensors,
+        learnt.objective,
+        learnt.fetch,
         size=len(shown),
         schedule=recipe.schedule,
         out=out,
@@ -111,22 +85,15 @@ def cached(
     """
     loaded: dict[str, Examples] = {}
     found = {}
-    for name, recipe in RECIPES.items():
+    for name, recipe in ALL.items():
         run = cache / name
         if not finished(run, recipe.schedule.steps):
             if not training:
                 continue
             if recipe.data not in loaded:
                 loaded[recipe.data] = examples(recipe.data, data)
-            train_on(
-                recipe,
-                loaded[recipe.data],
-                run,
-                guesses=cache,
-                name=name,
-                device=device,
-                progress=progress,
-                resume=begun(run),
-            )
+            options: dict[str, Any] = {"device": device, "progress": progress}
+            options["resume"] = begun(run)
+            train_on(recipe, loaded[recipe.data], run, firsts=cache, name=name, **options)
         found[name] = export(run)
     return found

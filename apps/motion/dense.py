@@ -16,9 +16,8 @@ from apps.motion.data import Windows, cap_groups
 from apps.motion.networks import SceneTower
 from apps.motion.recipe import Recipe
 from apps.motion.train import start_tower
-from cvae import checkpoint
+from apps.training import begun, resumed
 from cvae.layers import ResidualBlock, groups_of, start_small, upsample
-from cvae.training import Trainer, train
 
 
 class CellNetwork(nn.Module):
@@ -68,33 +67,21 @@ def train_kept(
     """
     windows = cap_groups(windows, recipe.group)
     config = _config(name, recipe, windows)
-    found = checkpoint.load(out) if (out / checkpoint.NAME).exists() else None
-    if found is not None and found["config"] != config:
-        raise ValueError(
-            f"got {out}, a run of {found['config']}, expected one of {config}: "
-            "delete it or name another cache"
-        )
-    if found is not None and found["trainer"]["step"] >= recipe.schedule.steps:
-        trainer = Trainer(objective, recipe.schedule, device=device or torch.device("cpu"))
-        trainer.restore(found["trainer"])
-    else:
-        network: Any = objective.model
-        if recipe.tower and found is None:
-            start_tower(network.condition, recipe.tower)
-        trainer = train(
-            objective,
-            windows.tensors,
-            size=len(windows),
-            schedule=recipe.schedule,
-            out=out,
-            config=config,
-            device=device,
-            resume=found is not None,
-            progress=progress,
-        )
-    model: Any = trainer.model
-    model.load_state_dict(trainer.average, strict=True)
-    return model.eval()
+    network: Any = objective.model
+    if recipe.tower and not begun(out):
+        start_tower(network.condition, recipe.tower)
+    trainer = resumed(
+        objective,
+        windows.tensors,
+        size=len(windows),
+        schedule=recipe.schedule,
+        out=out,
+        config=config,
+        device=device,
+        progress=progress,
+    )
+    network.load_state_dict(trainer.average, strict=True)
+    return network.eval()
 
 
 def _config(name: str, recipe: Recipe, windows: Windows) -> dict[str, Any]:

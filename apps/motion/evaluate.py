@@ -14,7 +14,7 @@ from apps import runtime
 from apps.motion.baselines import plain_rows
 from apps.motion.data import Windows, load_windows
 from apps.motion.holds import against_table, claims_table
-from apps.motion.model import rebuild
+from apps.motion.model import KINDS
 from apps.motion.model_rows import Samples, Shown, Walker
 from apps.motion.posterior import Reconstruction
 from apps.motion.rivals import NAMES, RIVALS, WALKER, Plan, baselines
@@ -92,7 +92,7 @@ def evaluate(
 
 
 def _model(path: str | Path) -> CVAE:
-    return runtime.load(path, domain="motion", rebuild=rebuild)[0]
+    return runtime.load(path, domain="motion", kinds=KINDS)[0]
 
 
 @dataclass(frozen=True)

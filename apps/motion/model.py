@@ -1,9 +1,8 @@
 """Motion as a CVAE: which networks, at which size."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from apps.kinds import Kind
 from apps.motion.networks import MotionDecoder, MotionEncoder, SceneTower
 from apps.motion.walker import WalkerSize, build_walker
 from cvae.model import CVAE
@@ -41,29 +40,4 @@ def build(size: Size) -> CVAE:
     )
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A design: its sizes, and what builds its networks from one of them."""
-
-    size: Callable[..., Any]
-    build: Callable[[Any], CVAE]
-
-
 KINDS = {"mixture": Kind(Size, build), "walker": Kind(WalkerSize, build_walker)}
-
-
-def rebuild(config: Mapping[str, Any]) -> CVAE:
-    """The networks of a stored configuration: `model`, a kind ("mixture" if absent), and `size`.
-
-    Raises:
-        ValueError: the kind is unknown.
-
-    Example:
-        >>> type(rebuild({"model": "walker", "size": {"width": 3}}).prior).__name__
-        'StandardPrior'
-    """
-    name = config.get("model", "mixture")
-    if name not in KINDS:
-        raise ValueError(f"got model {name!r}, expected one of {', '.join(KINDS)}")
-    kind = KINDS[name]
-    return kind.build(kind.size(**config["size"]))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from apps import images, runtime
 from apps.motion import cells
-from apps.motion.model import rebuild
+from apps.motion.model import KINDS
 from apps.motion.scores import displacements
 from apps.motion.working import MOVES, SIZE, resized
 from cvae.model import CVAE
@@ -160,8 +160,8 @@ def load(path_or_name: str | Path) -> CVAE:
         pretrained.store.WeightsError: not there, damaged, of another domain, or of a model that
             is here for comparison only.
     """
-    model, config = runtime.load(path_or_name, domain="motion", rebuild=rebuild)
-    kind = config.get("model", "mixture")
+    model, config = runtime.load(path_or_name, domain="motion", kinds=KINDS)
+    kind = config["model"]
     if kind != "mixture":
         raise WeightsError(f"got a model {kind!r} in {path_or_name}, expected a 'mixture'")
     return model

@@ -22,7 +22,12 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     size = {"width": 8, "palette": 4, "spatial": 2, "components": 4, "rank": 3}
     folder = tmp_path_factory.mktemp("weights")
     state = build(Size(**size)).state_dict()
-    store.save(folder, state=state, config={"domain": "colorization", "size": size}, card="# t\n")
+    store.save(
+        folder,
+        state=state,
+        config={"domain": "colorization", "model": "mixture", "size": size},
+        card="# t\n",
+    )
     return folder
 
 

@@ -19,7 +19,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.no_grad():  # louder than at the start of training, so that answers differ
         model.get_parameter("generation.out.weight").mul_(3)
     folder = tmp_path_factory.mktemp("weights")
-    config = {"domain": "colorization", "size": asdict(size)}
+    config = {"domain": "colorization", "model": "mixture", "size": asdict(size)}
     store.save(folder, state=model.state_dict(), config=config, card="# test\n")
     return folder
 

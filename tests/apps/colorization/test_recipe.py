@@ -75,12 +75,6 @@ def test_train_export_load_colour(
         assert sum(answer.probabilities) == pytest.approx(1)
 
 
-def test_folders_from_before_the_kinds_still_load(weights: Path) -> None:
-    """`weights` has a configuration without `model`."""
-    assert "model" not in store.load(weights).config
-    assert type(load(weights).prior).__name__ == "MixturePrior"
-
-
 def test_an_unknown_kind_is_one_clear_error(tmp_path: Path) -> None:
     config = {"domain": "colorization", "model": "flow", "size": {}}
     store.save(tmp_path, state={"w": torch.ones(1)}, config=config, card="#")

@@ -24,7 +24,7 @@ from apps.faces.detector_train import (
     train_detector,
     trained_detector,
 )
-from apps.faces.model import DetectorSize, rebuild
+from apps.faces.model import KINDS, DetectorSize
 from apps.faces.place import Frame
 from cvae import checkpoint
 from cvae.training import Schedule, train
@@ -173,7 +173,7 @@ def test_an_exported_detector_loads_as_the_predictor_loads_it(tmp_path: Path) ->
     schedule = Schedule(steps=2, batch=2)
     recipe = DetectorRecipe(size=DetectorSize(width=16, blocks=1), schedule=schedule)
     train_detector(toy(tmp_path / "data"), tmp_path / "run", recipe=recipe, progress=False)
-    model, _ = runtime.load(export(tmp_path / "run"), domain="faces", rebuild=rebuild)
+    model, _ = runtime.load(export(tmp_path / "run"), domain="faces", kinds=KINDS)
     pixels = torch.zeros(1, 3, 64, 64)
     expected = trained_detector(tmp_path / "run")(pixels)[0]
     assert torch.allclose(model(pixels)[0], expected, atol=0.02)  # stored in half precision

@@ -14,9 +14,10 @@ from apps.faces.attributes import OFFERED
 from apps.faces.classifier import ClassifierObjective, Evaluator, Reader
 from apps.faces.data import Faces, halves
 from apps.faces.layered import LayeredObjective, LayeredSize, build_layered, gate_prior
-from apps.faces.model import ReaderSize, Size, build, rebuild
+from apps.faces.model import KINDS, ReaderSize, Size, build
 from apps.faces.recipe import RECIPES
 from apps.faces.train import Pairs, deal, judge_of, train_on
+from apps.kinds import rebuild
 from cvae.objective import importance_weighted_nll
 from cvae.training import Schedule
 
@@ -255,7 +256,7 @@ def test_a_run_can_be_rebuilt_from_what_it_stores_and_resumed(
     train_on(recipe, world, tmp_path / "parts", progress=False)
     parts = train_on(longer, world, tmp_path / "parts", resume=True, progress=False)
     state = checkpoint.load(tmp_path / "parts")
-    again = rebuild(state["config"])
+    again = rebuild(state["config"], KINDS)
     again.load_state_dict(state["trainer"]["average"])
     for name, value in whole.average.items():
         assert torch.equal(value, parts.average[name]), name

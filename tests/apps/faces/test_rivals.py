@@ -12,7 +12,7 @@ from apps.faces import rivals, train
 from apps.faces.attr2img import Attr2ImgSize
 from apps.faces.data import Faces
 from apps.faces.layered import LayeredSize
-from apps.faces.model import ReaderSize, Size, rebuild
+from apps.faces.model import KINDS, ReaderSize, Size
 from apps.faces.recipe import RECIPES
 from cvae import checkpoint
 from cvae.training import Schedule
@@ -57,7 +57,7 @@ def test_all_are_trained_once_and_dcgan_for_two(
     found = rivals.rivals(tmp_path, tmp_path, device=cpu, training=True, progress=False)
     assert list(found) == [rivals.JUDGE, *rivals.RIVALS]
     for path in found.values():
-        runtime.load(path, domain="faces", rebuild=rebuild)
+        runtime.load(path, domain="faces", kinds=KINDS)
     assert not (tmp_path / "vae-dis" / "dcgan").exists()
     (judge,) = (judge for judge in judges if judge is not None)
     trained = checkpoint.load(tmp_path / "dcgan")["trainer"]["objective"]

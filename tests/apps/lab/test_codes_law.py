@@ -86,10 +86,10 @@ def test_codes_of_digits_are_those_of_the_pictures(digits: Digits) -> None:
 def test_a_law_of_other_codes_is_refused() -> None:
     one, other = codec(), codec()
     assert fingerprint(one) == fingerprint(other)
-    check_codes("law", {"codes": fingerprint(one)}, other)
+    check_codes("law", {"codes": fingerprint(one)}, fingerprint(other))
     with torch.no_grad():
         next(other.parameters()).view(-1)[0] += 1e-3
     with pytest.raises(ValueError, match=r"got law here of codes .*, expected one of codes"):
-        check_codes("here", {"codes": fingerprint(one)}, other)
+        check_codes("here", {"codes": fingerprint(one)}, fingerprint(other))
     with pytest.raises(ValueError, match="got 1 laws, expected 2"):
         CodeLaw(codec((2, 3), (4, 1)), law(one).laws)

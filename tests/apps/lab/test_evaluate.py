@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from apps.lab import commands, published
+from apps.lab import commands, published, train
 from apps.lab import evaluate as evaluating
 from apps.lab.digits import Digits
 from apps.lab.evaluate import evaluate
@@ -16,6 +16,7 @@ from apps.lab.factor_tables import RECIPES as RECIPES_OF_SPRITES
 from apps.lab.factors import TRAINED
 from apps.lab.figures import curve
 from apps.lab.measure import Plan
+from apps.lab.recipe import RECIPES
 from apps.lab.tables import LATENTS, LIKELIHOOD, QUADRANTS, likelihood_table, quadrant_table
 from apps.lab.train import cached
 from apps.report import Report
@@ -32,6 +33,7 @@ def weights(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Exported folders of every recipe, hardly trained."""
     patch = pytest.MonkeyPatch()
     shrink(patch, steps(1))
+    patch.setattr(train, "ALL", RECIPES)
     cache = tmp_path_factory.mktemp("cache")
     yield cached(data, cache, device=torch.device("cpu"), training=True, progress=False)
     patch.undo()

@@ -79,7 +79,7 @@ def test_a_resumed_run_takes_the_steps_of_an_unbroken_one(
 ) -> None:
     shrink(monkeypatch, steps(4))
     recipe, few = RECIPES[name], splits["train"].first(60)
-    parts: dict[str, Any] = {"guesses": tmp_path, "progress": False}
+    parts: dict[str, Any] = {"firsts": tmp_path, "progress": False}
     whole = train_on(recipe, few, tmp_path / "whole", **parts)
     train_on(replace(recipe, schedule=steps(2)), few, tmp_path / "parts", **parts)
     again = train_on(recipe, few, tmp_path / "parts", resume=True, **parts)

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from apps import runtime
+from apps.kinds import rebuild
 from apps.lab import commands, train
 from apps.lab.digits import Digits
-from apps.lab.model import rebuild
+from apps.lab.model import KINDS
 from apps.lab.objective import Elbo
 from apps.lab.recipe import RECIPES
 from apps.lab.train import cached, train_on, train_recipe
@@ -24,6 +25,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     shrink(monkeypatch, steps(2))
+    monkeypatch.setattr(train, "ALL", RECIPES)
 
 
 @pytest.mark.parametrize("name", ["vae-static", "vae-dynamic", "iwae-50", "quadrants-2"])
@@ -33,7 +35,7 @@ def test_a_resumed_run_takes_the_steps_of_an_unbroken_one(
     recipe = replace(RECIPES[name], schedule=steps(4))
     if name == "vae-dynamic":
         recipe = replace(recipe, loss=Elbo(warmup=4))
-    parts: dict[str, Any] = {"guesses": tmp_path, "progress": False}
+    parts: dict[str, Any] = {"firsts": tmp_path, "progress": False}
     whole = train_on(recipe, digits, tmp_path / "whole", **parts)
     train_on(replace(recipe, schedule=steps(2)), digits, tmp_path / "parts", **parts)
     again = train_on(recipe, digits, tmp_path / "parts", resume=True, **parts)
@@ -46,11 +48,11 @@ def test_a_resumed_run_takes_the_steps_of_an_unbroken_one(
 def test_a_run_can_be_rebuilt_from_what_it_stores(
     tiny: None, digits: Digits, tmp_path: Path
 ) -> None:
-    train_on(RECIPES["cvae"], digits, tmp_path, guesses=tmp_path, name="cvae", progress=False)
+    train_on(RECIPES["cvae"], digits, tmp_path, firsts=tmp_path, name="cvae", progress=False)
     saved = checkpoint.load(tmp_path)
     config = saved["config"]
     assert config["recipe"] == "cvae" and config["digits"] == len(digits)
-    rebuild(config).load_state_dict(saved["trainer"]["average"], strict=True)
+    rebuild(config, KINDS).load_state_dict(saved["trainer"]["average"], strict=True)
 
 
 def test_static_pixels_are_what_is_trained_on(
@@ -63,7 +65,7 @@ def test_static_pixels_are_what_is_trained_on(
 
     monkeypatch.setattr(train, "train", spy)
     for name in ("vae-static", "vae-dynamic", "classifier"):
-        train_on(RECIPES[name], digits, tmp_path, guesses=tmp_path)
+        train_on(RECIPES[name], digits, tmp_path, firsts=tmp_path)
     static, dynamic, grey = seen
     assert torch.equal(static, digits.binarised().tensors(slice(0, 5))[0])
     assert torch.equal(dynamic, grey) and torch.equal(grey, digits.tensors(slice(0, 5))[0])
@@ -101,7 +103,7 @@ def test_all_are_trained_once(
     found = cached(data, tmp_path, device=CPU, training=True, progress=False)
     assert list(found) == list(RECIPES)
     for path in found.values():
-        runtime.load(path, domain="lab", rebuild=rebuild)
+        runtime.load(path, domain="lab", kinds=KINDS)
     assert not (tmp_path / "quadrants-1" / "baseline-1").exists()  # one for both rows
     monkeypatch.setattr(train, "train_on", None)  # a second time would fail
     assert cached(data, tmp_path, device=CPU, training=False) == found

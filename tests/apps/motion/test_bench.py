@@ -15,7 +15,7 @@ from pretrained import store
 def test_three_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = Size(width=8, whole=3, spatial=2, components=2, rank=2)
     torch.manual_seed(0)
-    config = {"domain": "motion", "size": vars(size)}
+    config = {"domain": "motion", "model": "mixture", "size": vars(size)}
     store.save(tmp_path, state=build(size).state_dict(), config=config, card="")
     small = RECIPES["small"]
     tiny = replace(small, size=size, schedule=replace(small.schedule, batch=2))

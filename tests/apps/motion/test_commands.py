@@ -26,7 +26,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for p in model.parameters():
             p.add_(torch.randn_like(p) * 0.1)
     folder = tmp_path_factory.mktemp("weights")
-    config = {"domain": "motion", "size": ASDICT}
+    config = {"domain": "motion", "model": "mixture", "size": ASDICT}
     store.save(folder, state=model.state_dict(), config=config, card="# Nobody's")
     return folder
 

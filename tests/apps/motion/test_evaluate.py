@@ -77,7 +77,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
-    config = {"domain": "motion", "size": asdict(SIZE)}
+    config = {"domain": "motion", "model": "mixture", "size": asdict(SIZE)}
     store.save(folder, state=build(SIZE).state_dict(), config=config, card="# Untrained\n")
     return folder
 

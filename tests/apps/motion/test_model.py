@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from apps.kinds import rebuild
 from apps.motion import cells
 from apps.motion.data import Windows
-from apps.motion.model import Size, build, rebuild
+from apps.motion.model import KINDS, Size, build
 from apps.motion.objective import Objective, Weights, energies, hint_error
 from apps.motion.recipe import RECIPES, Recipe
 from apps.motion.scores import joint_energy
@@ -159,7 +160,7 @@ def test_a_run_holds_what_builds_its_model(
     assert (config["domain"], config["recipe"], config["windows"]) == ("motion", "tiny", 4)
     lines = (tmp_path / "run/stats.jsonl").read_text().splitlines()
     assert ["diagnostics" in line for line in lines] == [False, False, True]
-    model = rebuild(config)
+    model = rebuild(config, KINDS)
     own: Any = trainer.objective
     assert model.state_dict().keys() == own.model.state_dict().keys()
 

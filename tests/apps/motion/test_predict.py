@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from apps import images
-from apps.motion.model import Size, build, rebuild
+from apps.kinds import rebuild
+from apps.motion.model import KINDS, Size, build
 from apps.motion.predict import (
     Forecast,
     Forecaster,
@@ -169,6 +170,6 @@ def test_weights_of_another_domain_are_refused(tmp_path: Path) -> None:
 
 def test_a_model_for_comparison_makes_no_forecasts(tmp_path: Path) -> None:
     config = {"domain": "motion", "model": "walker", "size": {"width": 3}}
-    store.save(tmp_path / "w", state=rebuild(config).state_dict(), config=config, card="")
+    store.save(tmp_path / "w", state=rebuild(config, KINDS).state_dict(), config=config, card="")
     with pytest.raises(store.WeightsError, match="expected a 'mixture'"):
         Forecaster.from_pretrained(tmp_path / "w")

@@ -1,4 +1,4 @@
-"""Runs of codecs and of laws: what they see, that they resume exactly, and the cache of all."""
+"""Runs of codecs and of laws: what they see, and that they resume exactly."""
 
 from argparse import Namespace
 from dataclasses import replace
@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from apps.export import export
-from apps.lab import codes_train, commands
+from apps.lab import commands, train
 from apps.lab.codes_law import encode, fingerprint, load_codec, load_law
 from apps.lab.codes_model import Codec
 from apps.lab.codes_recipe import CODES, PIXELS
-from apps.lab.codes_train import cached, train_on, train_recipe
 from apps.lab.digits import Digits
+from apps.lab.train import cached, train_on, train_recipe
 from cvae import checkpoint
 from tests.apps.lab.codes_toy import shrink
 from tests.apps.lab.toy import steps
@@ -25,6 +25,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     shrink(monkeypatch, steps(2))
+    monkeypatch.setattr(train, "ALL", CODES)
 
 
 @pytest.mark.parametrize("name", ["vq2-16", "vq-16-law-0", "vq2-16-law-0", PIXELS])
@@ -32,7 +33,7 @@ def test_a_resumed_run_takes_the_steps_of_an_unbroken_one(
     tiny: None, digits: Digits, tmp_path: Path, name: str
 ) -> None:
     recipe = replace(CODES[name], schedule=steps(4))
-    parts: dict[str, Any] = {"codecs": tmp_path, "progress": False}
+    parts: dict[str, Any] = {"firsts": tmp_path, "progress": False}
     whole = train_on(recipe, digits, tmp_path / "whole", **parts)
     train_on(replace(recipe, schedule=steps(2)), digits, tmp_path / "parts", **parts)
     again = train_on(recipe, digits, tmp_path / "parts", resume=True, **parts)
@@ -47,15 +48,15 @@ class Spied(Exception):
 def spy(patch: pytest.MonkeyPatch, recipe: str) -> dict[str, Any]:
     """What the loop is handed for a recipe."""
     seen: dict[str, Any] = {}
-    loop = codes_train.train
+    loop = train.train
 
-    def train(objective: Any, fetch: Any, **options: Any) -> Any:
+    def spied(objective: Any, fetch: Any, **options: Any) -> Any:
         if options["config"]["recipe"] != recipe:
             return loop(objective, fetch, **options)
         seen.update(objective=objective, fetch=fetch, **options)
         raise Spied
 
-    patch.setattr(codes_train, "train", train)
+    patch.setattr(train, "train", spied)
     return seen
 
 
@@ -68,7 +69,7 @@ def test_a_law_sees_the_codes_of_its_exported_codec_and_the_level_above(
             CODES["vq2-16-law-0"],
             digits,
             tmp_path / "law",
-            codecs=tmp_path,
+            firsts=tmp_path,
             name="vq2-16-law-0",
             progress=False,
         )
@@ -85,7 +86,7 @@ def test_a_law_sees_the_codes_of_its_exported_codec_and_the_level_above(
 def test_codes_are_found_once_and_the_codec_learns_no_more(
     tiny: None, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parts: dict[str, Any] = {"codecs": tmp_path, "progress": False}
+    parts: dict[str, Any] = {"firsts": tmp_path, "progress": False}
     train_on(CODES["vq-16"], digits, tmp_path / "vq-16", name="vq-16", **parts)
     before = checkpoint.load(tmp_path / "vq-16")["trainer"]["objective"]
     calls: list[int] = []
@@ -111,7 +112,7 @@ def test_pixels_are_the_static_ones_and_pictures_are_grey(
     for name in (PIXELS, "vq-16"):
         with monkeypatch.context() as patch, pytest.raises(Spied):
             seen = spy(patch, name)
-            train_on(CODES[name], digits, tmp_path, codecs=tmp_path, name=name, progress=False)
+            train_on(CODES[name], digits, tmp_path, firsts=tmp_path, name=name, progress=False)
         shown[name] = seen["fetch"](torch.arange(5))
     drawn, _ = digits.binarised().tensors(slice(0, 5))
     assert torch.equal(shown[PIXELS], drawn[:, 0].long()) and shown[PIXELS].dtype == torch.int64
@@ -127,7 +128,7 @@ def test_a_law_learns_what_its_class_looks_like(digits: Digits, tmp_path: Path) 
         shrink(patch, codec.schedule)
         small = replace(CODES["vq-16-law-0"].size, width=16, features=16, blocks=2)
         law = replace(law, size=small)
-        trained = train_on(law, digits, tmp_path / "law", codecs=tmp_path, progress=False)
+        trained = train_on(law, digits, tmp_path / "law", firsts=tmp_path, progress=False)
         codes = encode(load_codec(export(tmp_path / "vq-16"), CPU)[0], digits)
     model: Any = trained.model.eval()
     with torch.no_grad():
@@ -140,7 +141,7 @@ def test_a_law_of_a_codec_that_has_learnt_since_is_refused(
     tiny: None, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "vq-16-law-0"
-    parts: dict[str, Any] = {"codecs": tmp_path, "progress": False, "name": name}
+    parts: dict[str, Any] = {"firsts": tmp_path, "progress": False, "name": name}
     train_on(CODES[name], digits, tmp_path / name, **parts)
     weights = {n: export(tmp_path / n) for n in ("vq-16", name)}
     assert load_law(weights, load_codec(weights["vq-16"], CPU)[0], "vq-16", CPU) is not None
@@ -158,11 +159,6 @@ def test_a_dry_run_writes_nothing(tiny: None, data: Path, tmp_path: Path) -> Non
     assert not out.exists()
 
 
-def test_nothing_is_trained_when_that_is_not_wanted(tmp_path: Path) -> None:
-    assert cached(tmp_path / "no data", tmp_path, device=CPU, training=False) == {}
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_all_are_trained_once_and_give_pictures(
     tiny: None, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +172,7 @@ def test_all_are_trained_once_and_give_pictures(
             assert law is not None
             pictures.append(law.picture(3, seed=5).tobytes())
         assert pictures[0] == pictures[1]
-    monkeypatch.setattr(codes_train, "train_on", None)  # a second time would fail
+    monkeypatch.setattr(train, "train_on", None)  # a second time would fail
     assert cached(data, tmp_path, device=CPU, training=False) == found
 
 
