@@ -60,6 +60,7 @@ STRONG = (
     *("Male", "Smiling", "Eyeglasses", "Blond_Hair", "Black_Hair"),
     *("Bald", "Bangs", "Wearing_Hat", "Mustache", "Gray_Hair"),
 )
+STRONG_COLUMNS = tuple(OFFERED.index(name) for name in STRONG)
 
 # No face has two of one line. They exclude each other by meaning, and CelebA's labels have them
 # together at less than a fifth of chance. Hence not here: Bald with Gray_Hair (a wreath of grey
@@ -189,6 +190,15 @@ def consistent(y: Tensor, said: Collection[str]) -> Tensor:
             if name != keep:
                 y[OFFERED.index(name)] = -1
     return y
+
+
+def partners() -> Tensor:
+    """Which attributes exclude which, `(A, A)` bool."""
+    excludes = torch.zeros(len(OFFERED), len(OFFERED), dtype=torch.bool)
+    for line in EXCLUSIVE:
+        columns = torch.tensor([OFFERED.index(name) for name in line])
+        excludes[columns[:, None], columns] = True
+    return excludes.fill_diagonal_(False)
 
 
 def title(name: str) -> str:

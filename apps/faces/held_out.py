@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from apps.faces.attributes import EXCLUSIVE, OFFERED, STRONG, consistent, stated
+from apps.faces.attributes import STRONG_COLUMNS, consistent, partners, stated
 from apps.faces.copula import Copula
 from apps.faces.data import Face
-
-STRONG_COLUMNS = tuple(OFFERED.index(name) for name in STRONG)
 
 
 def proportional(
@@ -65,15 +63,6 @@ def requests(labels: Tensor, copula: Copula, *, seed: int = 0) -> Tensor:
         # labels stay as they are, also where people gave two that exclude each other
         asked[i] = torch.where(labels[i] != 0, labels[i], consistent(drawn, known))
     return asked
-
-
-def partners() -> Tensor:
-    """Which attributes exclude which, `(A, A)` bool."""
-    excludes = torch.zeros(len(OFFERED), len(OFFERED), dtype=torch.bool)
-    for line in EXCLUSIVE:
-        columns = torch.tensor([OFFERED.index(name) for name in line])
-        excludes[columns[:, None], columns] = True
-    return excludes.fill_diagonal_(False)
 
 
 def toggled(asked: Tensor, columns: Sequence[int] = STRONG_COLUMNS) -> tuple[Tensor, Tensor]:

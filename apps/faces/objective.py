@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from apps.faces.classifier import Reader, attribute_loss
+from apps.faces.turn import turn
 from cvae.adversarial import (
     Discriminator,
     Verdict,
@@ -37,7 +38,7 @@ class Weights:
     nats: float = 0.0003  # all of the above, against the game: more, and texture is too dear
     adversarial: float = 1.0
     attributes: float = 1.0  # of resampled requests, nats an attribute
-    toggled: float = 2.0  # of the one that was turned round, nats
+    toggled: float = 3.0  # of the one that was turned round, nats
     information: float = 0.1  # of what z tells about attributes, nats an attribute
     r1: float = 0.05
     r1_every: int = 8  # steps between two penalties, each then that much heavier
@@ -286,11 +287,7 @@ class FaceObjective(nn.Module):
         part open, some with one turned round; and which that is, `(B, A)` in {0, 1}."""
         first = self._known(y)
         y = self.leave_open(torch.cat([y[:first], y.roll(1, 0)[first:]]), generator)
-        which = torch.randint(y.shape[1], (len(y),), generator=generator, device=y.device)
-        turned = torch.rand(len(y), generator=generator, device=y.device) < self.weights.toggles
-        sign = torch.randint(2, (len(y), 1), generator=generator, device=y.device) * 2.0 - 1
-        mask = F.one_hot(which, y.shape[1]).to(y.dtype) * turned[:, None]
-        return torch.where(mask > 0, torch.where(y != 0, -y, sign), y), mask
+        return turn(y, self.weights.toggles, generator)
 
 
 def usual(turned: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from apps.faces.attributes import STRONG_COLUMNS
 from apps.faces.frame import to_network
-from apps.faces.held_out import STRONG_COLUMNS
 from apps.faces.judge import Judge, Seen
 from apps.faces.resamples import from_jackknife, mean
 from cvae.fidelity import density_coverage, frechet_distance, nearest, sharpness

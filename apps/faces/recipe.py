@@ -57,7 +57,7 @@ def who_measures(objective: Any) -> Judge:
 
 # A game wants less momentum and no decay of weights; its gradients are bounded by R1.
 GAME = Schedule(
-    steps=10_000, learning_rate=3e-4, pursuit=2.0, weight_decay=0.0, momentum=0.5, clip=100.0
+    steps=12_000, learning_rate=3e-4, pursuit=2.0, weight_decay=0.0, momentum=0.5, clip=100.0
 )
 # The comparison of the lectures: the networks of `small`, one objective each, the same budget.
 PEER = replace(GAME, steps=3000, ema=0.998)
@@ -70,7 +70,7 @@ GAN = replace(LARSEN, features=0.0, kl=0.0)
 YAN = Schedule(steps=3000, learning_rate=3e-4, weight_decay=0.004, clip=1e6, ema=0.998)
 
 RECIPES = {
-    # two CPU cores, about three hours
+    # two CPU cores, about four hours
     "small": Recipe(Size(width=32), GAME, weights=Weights(), judge="reader"),
     # one large GPU, about nine minutes
     "base": Recipe(

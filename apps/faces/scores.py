@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from apps.faces.held_out import STRONG_COLUMNS, partners
+from apps.faces.attributes import STRONG_COLUMNS, partners
 from apps.faces.judge import Seen
 from apps.faces.resamples import mean
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from apps.faces.attributes import OFFERED, STRONG
-from apps.faces.held_out import STRONG_COLUMNS
+from apps.faces.attributes import OFFERED, STRONG, STRONG_COLUMNS
 from apps.faces.measure import Measured
 from apps.faces.resamples import interval
 from apps.report import Cell, Column, Curve, Table, plot_lines
