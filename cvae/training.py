@@ -5,10 +5,7 @@ of (seed, n, rank). A run that is stopped and resumed therefore takes exactly th
 unbroken one takes.
 """
 
-import json
-import math
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -23,6 +20,7 @@ from tqdm import tqdm
 
 from cvae import checkpoint
 from cvae.diagnostics import Diagnostics, diagnose
+from cvae.log import Log
 from cvae.model import CVAE
 from cvae.parallel import average_gradients
 
@@ -224,7 +222,8 @@ def train(
     writes = trainer.rank == 0 and not dry_run
     quiet = None if progress and trainer.rank == 0 else True
     bar = tqdm(total=steps, initial=trainer.step, disable=quiet)
-    log = _Log(out / "stats.jsonl", trainer) if writes else None
+    done = {"step": trainer.step, "skipped": trainer.skipped}
+    log = Log(out / "stats.jsonl", **done, batch=schedule.batch) if writes else None
     objective.train()
     for batch in _batches(fetch, size, trainer, steps):
         batch = _to(batch, trainer.device)
@@ -232,16 +231,24 @@ def train(
         bar.update()
         last = trainer.step == steps
         if log:
-            log.add(stats)
+            log.add(stats, skipped=trainer.skipped)
             if trainer.step % schedule.log_every == 0 or last:
-                bar.set_postfix(log.write(), refresh=False)
+                bar.set_postfix(log.write(trainer.step), refresh=False)
             every = schedule.diagnose_every
             if every and (trainer.step % every == 0 or last):
-                log.diagnose(batch)
+                _diagnose(trainer, batch, log)
         if writes and (trainer.step % schedule.save_every == 0 or last):
             checkpoint.save(out, {"trainer": trainer.state(), "config": config or {}})
     bar.close()
     return trainer
+
+
+def _diagnose(trainer: Trainer, batch: Batch, log: Log) -> None:
+    found = trainer.diagnose(batch)
+    if found:
+        log.append(trainer.step, {"diagnostics": found.stats()})
+        if found.warning:
+            tqdm.write(f"step {trainer.step}: {found.warning}", file=sys.stderr)
 
 
 def autocast(device: torch.device) -> AbstractContextManager:
@@ -295,55 +302,3 @@ def _to(batch: Batch, device: torch.device) -> Batch:
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=True)
     return tuple(_to(part, device) for part in batch)
-
-
-def _step_of(line: str) -> float:
-    try:
-        return json.loads(line)["step"]
-    except ValueError:  # a kill may have cut the last line short
-        return math.inf
-
-
-class _Log:
-    """One JSON line every few steps, means over them, and diagnostics on lines of their own.
-
-    Lines past a resumed step are dropped.
-    """
-
-    def __init__(self, path: Path, trainer: Trainer) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text().splitlines() if path.exists() and trainer.step else []
-        kept = [line for line in lines if _step_of(line) <= trainer.step]
-        path.write_text("".join(line + "\n" for line in kept))
-        self.path, self.trainer = path, trainer
-        self.sums: dict[str, Tensor] = {}
-        self.count, self.skipped = 0, trainer.skipped
-        self.step, self.time = trainer.step, time.perf_counter()
-
-    def add(self, stats: dict[str, Any]) -> None:
-        before, self.skipped = self.skipped, self.trainer.skipped
-        if self.skipped > before:
-            return  # one that is not finite would hide the sound ones around it
-        self.count += 1
-        for name, value in stats.items():
-            self.sums[name] = self.sums.get(name, 0) + torch.as_tensor(value).detach()
-
-    def write(self) -> dict[str, float]:
-        now, steps = time.perf_counter(), self.trainer.step - self.step
-        values = {name: round(float(total) / self.count, 6) for name, total in self.sums.items()}
-        values["skipped"] = self.skipped
-        rate = round(steps * self.trainer.schedule.batch / (now - self.time), 1)
-        self.append({**values, "per_second": rate})
-        self.sums, self.count, self.step, self.time = {}, 0, self.trainer.step, now
-        return {"loss": values.get("loss", math.nan), "per_second": rate}
-
-    def diagnose(self, batch: Batch) -> None:
-        found = self.trainer.diagnose(batch)
-        if found:
-            self.append({"diagnostics": found.stats()})
-            if found.warning:
-                tqdm.write(f"step {self.trainer.step}: {found.warning}", file=sys.stderr)
-
-    def append(self, values: dict[str, Any]) -> None:
-        with self.path.open("a") as file:
-            file.write(json.dumps({"step": self.trainer.step, **values}) + "\n")
