@@ -86,7 +86,7 @@ class LatentLab(LatentModel):
         """
         values = torch.linspace(-reach, reach, steps)
         grid = latent.traverse(self._codes(z), self.used if dims is None else dims, values)
-        return self.decode(grid, labels)
+        return self.decode(grid.numpy(), labels)
 
     def manifold(
         self,
