@@ -37,7 +37,7 @@ double click sets one to 0. Where the model is told the class, z is what remains
 """
 OWN = """
 ### One of your own
-<span class="note">Draw it or drop a picture: it is encoded, and what is decoded of that appears.
+<span class="note">Draw it or upload a picture: it is encoded, and what is decoded of that appears.
 </span>
 """
 TRAVERSAL = """
@@ -121,7 +121,7 @@ def _draw() -> _Page:
         with gr.Column(scale=3, min_width=280):
             gr.Markdown(OWN)
             painted = canvas()
-            upload = gr.UploadButton("Drop a picture", size="md", file_types=["image"])
+            upload = gr.UploadButton("Upload a picture", size="md", file_types=["image"])
     with gr.Column(visible=False) as told:
         gr.Markdown(CLASSES)
         classes = sheet("One z in every class, 0 to 9")
@@ -216,5 +216,6 @@ def _connect_files(page: _Page, studio: Studio, file: gr.File) -> None:
 
 def _moved(place: Place) -> list[Any]:
     """Values of dials, class and picture."""
-    label = gr.Radio(str(place.label), visible=True) if place.lab.told else gr.Radio(visible=False)
+    told = place.lab.told
+    label = gr.Radio(value=str(place.label), visible=True) if told else gr.Radio(visible=False)
     return [dials_of(place), label, url(rgb(decoded(place)))]
