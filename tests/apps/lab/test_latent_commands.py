@@ -42,11 +42,12 @@ def read(out: Path, name: str | int) -> np.ndarray:
     return images.read(out / f"{name}.png").pixels[..., 0]
 
 
-def photo(folder: Path, label: int, **more: Any) -> Path:
-    """A band as somebody drew it: large, dark on bright."""
+def photo(folder: Path, label: int) -> Path:
+    """A band as somebody drew it: large, dark on bright, as wide as its class says."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{label}.png"
-    large = 255 - band(label, **more).repeat(5, 0).repeat(5, 1)
+    drawn = band(label, columns=slice(4, 8 + 2 * label))
+    large = 255 - drawn.repeat(5, 0).repeat(5, 1)
     path.write_bytes(images.encode_png(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB)))
     return path
 
@@ -139,7 +140,9 @@ def test_a_completion_fills_what_the_mask_hides(
     mask.write_bytes(images.encode_png(hidden))
     latent(told, tmp_path, "complete", source, "--mask", mask, "-k", 2)
     answers = [read(tmp_path, i) for i in (1, 2)]
-    assert all(np.array_equal(answer[:, :14], band(5)[:, :14]) for answer in answers)
+    assert all(
+        np.array_equal(answer[:, :14], band(5, columns=slice(4, 18))[:, :14]) for answer in answers
+    )
     assert not np.array_equal(*answers)
     assert "classes, likeliest first: " in capsys.readouterr().out
 
