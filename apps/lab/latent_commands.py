@@ -206,7 +206,7 @@ def _write(args: argparse.Namespace, pictures: Any, *, sheet: Any = None) -> Non
     """
     from apps import images, outputs
     from apps.grid import grid
-    from apps.lab.latent_figures import mosaic, rgb
+    from apps.lab.sheets import mosaic, rgb
 
     args.out.mkdir(parents=True, exist_ok=True)
     outputs.clear(args.out, ".png")

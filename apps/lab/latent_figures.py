@@ -1,28 +1,11 @@
-"""What the latent tools show: pictures as one sheet without gaps, and maps of many of them."""
+"""Maps of a latent space: where many pictures lie, as a plot."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-
-
-def rgb(picture: np.ndarray) -> np.ndarray:
-    """Grey `(H, W)` uint8 -> `(H, W, 3)`."""
-    return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
-
-
-def mosaic(grid: np.ndarray) -> np.ndarray:
-    """Pictures edge to edge, `(rows, columns, H, W)` -> `(rows * H, columns * W, 3)` uint8.
-
-    Example:
-        >>> mosaic(np.zeros((2, 3, 28, 28), np.uint8)).shape
-        (56, 84, 3)
-    """
-    rows, columns, height, width = grid.shape
-    return rgb(grid.transpose(0, 2, 1, 3).reshape(rows * height, columns * width))
 
 
 def scatter(path: Path, points: np.ndarray, groups: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ class LatentModel:
     """What encodes and decodes.
 
     Pictures come out as uint8 `(..., S, S)`, bright on black, S = 28 or 64; latents are float32
-    `(..., D)`. Pictures go in one by one or in a list: paths, bytes, arrays; see
+    `(..., D)`. Pictures go in one by one or in a list, as paths, bytes or arrays; see
     `apps.lab.frame`. Where the model is `told` the class, decoding needs labels 0 to 9.
 
     Raises:
@@ -132,8 +132,8 @@ class LatentModel:
         return torch.stack(bounds, 1).argmax(1).cpu().numpy()
 
     def _read(self, pictures: Pictures) -> Tensor:
-        several = isinstance(pictures, list | tuple | np.ndarray)
-        each = list(pictures) if several else [pictures]
+        # an array is one picture: several of them in a row would look like one in colour
+        each: list[Any] = [*pictures] if isinstance(pictures, list | tuple) else [pictures]
         if not each:
             raise ValueError("got no picture, expected one or more")
         stack = np.stack([frame.read(picture, self.side) for picture in each])

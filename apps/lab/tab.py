@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from apps.canvas import canvas
+from apps.lab.sheets import rgb
 from apps.lab.tab_parts import dials, picture, sheet
 from apps.lab.tab_respond import (
     Place,
@@ -15,7 +16,6 @@ from apps.lab.tab_respond import (
     board,
     decoded,
     dials_of,
-    rgb,
     sheet_values,
     url,
 )

@@ -12,7 +12,7 @@ import numpy as np
 
 from apps import images
 from apps.canvas import CanvasError, mask_of, strokes_of, to_paint
-from apps.lab.latent_figures import mosaic, rgb
+from apps.lab.sheets import mosaic, rgb
 from apps.lab.tab_parts import DIALS, REACH
 from apps.page import LAST_SEED, loaded, new_folder, own, pack, sorry, stem_of, within
 

@@ -46,11 +46,11 @@ def test_move_click_draw_and_save(window: Any, expect: Any) -> None:
 
     window.get_by_label("7", exact=True).check()
     shown = changed(window, PICTURE, shown)
-    window.get_by_alt_text("One z in every class").click(position={"x": 2, "y": 2})
+    window.get_by_alt_text("One z in every class").click(position={"x": 12, "y": 12})
     shown = changed(window, PICTURE, shown)
     expect(window.get_by_label("0", exact=True)).to_be_checked()
 
-    traversal.click(position={"x": 2, "y": 2})
+    traversal.click(position={"x": 12, "y": 12})
     shown = changed(window, PICTURE, shown)
     expect(dials.first.locator("output")).to_have_text("−2.50")
 

@@ -145,6 +145,14 @@ def test_encoding_is_the_mean_of_the_posterior(name: str) -> None:
     assert np.allclose(found.encode([picture], label_of(found)), expected)
 
 
+def test_one_picture_or_a_list_of_them() -> None:
+    found = taught()
+    colour = np.repeat(band(4)[..., None], 3, 2)
+    assert found.encode(band(4)).shape == found.encode(colour).shape == (1, 3)
+    both = found.encode([band(4), colour])
+    assert np.allclose(both, found.encode(band(4)), atol=1e-4)
+
+
 def test_the_class_of_a_picture_is_guessed() -> None:
     found = taught()
     pictures = [band(n) for n in range(10)]
