@@ -2,9 +2,12 @@
 
 import argparse
 
+from apps.lab import latent_commands
+
 
 def register(commands: argparse._SubParsersAction) -> None:
-    """Digits bring no command of their own: they are trained and measured."""
+    """Add `perhaps latent …`; models of the lab are trained and measured like all others."""
+    latent_commands.register(commands)
 
 
 def train(args: argparse.Namespace) -> None:
