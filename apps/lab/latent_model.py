@@ -14,7 +14,7 @@ from apps import runtime
 from apps.lab import frame
 from apps.lab.digits import CLASSES
 from apps.lab.frame import Image
-from apps.lab.model import Told, rebuild
+from apps.lab.model import KINDS, Told
 from cvae.likelihoods import bernoulli
 from cvae.model import CVAE
 from cvae.networks import StandardPrior
@@ -61,7 +61,7 @@ class LatentModel:
             pretrained.store.WeightsError: not there, damaged, of another domain, or without a
                 latent vector.
         """
-        model, _ = runtime.load(path_or_name, domain="lab", rebuild=rebuild)
+        model, _ = runtime.load(path_or_name, domain="lab", kinds=KINDS)
         try:
             return cls(model, device=device, name=str(path_or_name))
         except ValueError as error:

@@ -43,8 +43,8 @@ class LatentLab(LatentModel):
     What goes in and comes out is as `LatentModel` has it. `from_pretrained` loads a model.
 
     Example:
-        >>> from apps.lab.model import rebuild
-        >>> model = rebuild({"model": "dense", "size": {"width": 8, "latent": 2}})
+        >>> from apps.lab.model import DenseSize, build_dense
+        >>> model = build_dense(DenseSize(width=8, latent=2))
         >>> lab = LatentLab(model, device="cpu")
         >>> lab.sample(3, seed=0).shape
         (3, 28, 28)

@@ -74,7 +74,7 @@ def _sprites(loss: Loss) -> Recipe:
     return Recipe(SpriteSize(), SWEEP, "sprites", loss, "static", data="sprites")
 
 
-# Minutes on one CPU core, estimated from a few steps: vae-static 12, iwae-50 43, the three of one
+# Minutes on one CPU core, estimated from a few steps: vae-static 12, iwae-50 43, the four of one
 # network 18 each, conv 41, classifier 7, a baseline 4, a model of quadrants 12, each of
 # the eight of sprites 11 (and 3 to measure it).
 RECIPES = {
@@ -90,6 +90,8 @@ RECIPES = {
     "vae-dynamic": Recipe(DenseSize(), PLAIN),
     "ae": Recipe(DenseSize(), PLAIN, loss=Autoencoding()),
     "cvae": Recipe(DenseSize(told=True), PLAIN),
+    # a latent that can be seen whole
+    "plane": Recipe(DenseSize(latent=2), PLAIN),
     "conv": Recipe(ConvSize(), replace(PLAIN, steps=10_000, batch=128), "conv"),
     # who recognises what others draw
     "classifier": Recipe(

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from apps.lab.model import DenseSize, SpriteSize, rebuild
+from apps.kinds import rebuild
+from apps.lab.model import KINDS, DenseSize, SpriteSize
 from apps.lab.objective import Elbo, Objective
 from apps.lab.predict import LatentLab
 from pretrained import store
@@ -23,7 +24,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 def model(name: str) -> Any:
     """Untrained, but what it draws depends on z and class well beyond a grey level."""
     torch.manual_seed(0)
-    found = rebuild(CONFIGS[name])
+    found = rebuild(CONFIGS[name], KINDS)
     for part in found.modules():
         if isinstance(part, torch.nn.Linear | torch.nn.ConvTranspose2d):
             torch.nn.init.normal_(part.weight, std=0.6)
@@ -52,7 +53,7 @@ def band(label: int, *, columns: slice = slice(4, 24)) -> np.ndarray:
 def taught() -> LatentLab:
     """A model that is told the class and has seen bands of every class, wide and narrow."""
     torch.manual_seed(0)
-    network = rebuild({"model": "dense", "size": {"width": 64, "latent": 3, "told": True}})
+    network = rebuild({"model": "dense", "size": {"width": 64, "latent": 3, "told": True}}, KINDS)
     task = Objective(network, Elbo())
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     labels = torch.arange(40) % 10

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from apps.kinds import rebuild
 from apps.lab import latent_model
 from apps.lab.latent_model import LatentModel
-from apps.lab.model import rebuild
+from apps.lab.model import KINDS
 from apps.lab.predict import STARTS, LatentLab
 from cvae.latent import linear
 from cvae.projection import pca, tsne
@@ -250,7 +251,7 @@ def test_weights_on_disk_give_the_same_pictures(name: str, tmp_path: Path) -> No
 )
 def test_models_without_such_a_latent_are_refused(kind: str, size: Any, tmp_path: Path) -> None:
     config = {"domain": "lab", "model": kind, "size": size}
-    store.save(tmp_path, state=rebuild(config).state_dict(), config=config, card="# x\n")
+    store.save(tmp_path, state=rebuild(config, KINDS).state_dict(), config=config, card="# x\n")
     with pytest.raises(store.WeightsError, match="expected a VAE of digits or sprites"):
         LatentLab.from_pretrained(tmp_path, device="cpu")
 
