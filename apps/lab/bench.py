@@ -57,9 +57,10 @@ class Load:
 
 @dataclass(frozen=True)
 class Measured:
-    """Images/s of a run and of steps on batches that are ready; bytes at the peak of the run,
-    and how many of them the imports do not explain."""
+    """How many parameters are trained; images/s of a run and of steps on batches that are ready;
+    bytes at the peak of the run, and how many of them neither imports nor pictures explain."""
 
+    parameters: int
     run: float
     alone: float
     peak: int
@@ -136,8 +137,15 @@ def measure(name: str, load: Load) -> Measured:
         ran, stepped = Clock(), Clock()
         build(task, ran).run()
         peak = memory("VmHWM")
-        build(task, stepped).alone()
-    return Measured(run=rate(ran), alone=rate(stepped), peak=peak, beyond=peak - before)
+        system = build(task, stepped)
+        system.alone()
+    return Measured(
+        parameters=sum(p.numel() for p in system.parameters),
+        run=rate(ran),
+        alone=rate(stepped),
+        peak=peak,
+        beyond=peak - before,
+    )
 
 
 def pictures(n: int) -> Tensor:
@@ -163,20 +171,29 @@ def memory(what: str) -> int:
 def table(found: dict[str, list[Measured]]) -> str:
     """Medians with their ranges, a row a system; who is not in `found` says how to get it."""
     lines = [
-        "| | a run, images/s | steps alone, images/s | peak memory, MiB | beyond imports, MiB |",
-        "|---|--:|--:|--:|--:|",
+        "| | parameters | a run, images/s | steps alone, images/s | peak memory, MiB "
+        "| of it for training, MiB |",
+        "|---|--:|--:|--:|--:|--:|",
     ]
     for name, entry in ENTRIES.items():
-        if not found.get(name):
-            lines.append(f"| {entry.title} | not installed: `{INSTALL}` | | | |")
-            continue
-        rows = found[name]
-        rates = [_spread([row.run for row in rows]), _spread([row.alone for row in rows])]
-        held = [_spread([row.peak / 2**20 for row in rows])]
-        held.append(_spread([row.beyond / 2**20 for row in rows]))
-        title = entry.title if entry.package == "torch" else f"{entry.title} {installed(name)}"
-        lines.append(f"| {title} | {' | '.join([*rates, *held])} |")
+        if name in found:
+            title = f"{entry.title} {installed(name) if entry.package != 'torch' else ''}"
+            lines.append(f"| {title.strip()} | {_row(found[name])} |")
+        else:
+            lines.append(f"| {entry.title} | not installed: `{INSTALL}` | | | | |")
     return "\n".join(lines)
+
+
+def _row(rows: list[Measured]) -> str:
+    return " | ".join(
+        [
+            f"{rows[0].parameters:,}",
+            _spread([row.run for row in rows]),
+            _spread([row.alone for row in rows]),
+            _spread([row.peak / 2**20 for row in rows]),
+            _spread([row.beyond / 2**20 for row in rows]),
+        ]
+    )
 
 
 def _spread(values: list[float]) -> str:
@@ -195,7 +212,8 @@ the lab is trained, with AdamW, moving average, clipping, a log line every 50 st
 and diagnostics every 500. pythae: `BaseTrainer.train` on its `BaseDataset`, Adam. Pyro: `SVI.step`
 with `Trace_ELBO` and its Adam on a shuffling `DataLoader`, as in its example. "Steps alone" are on
 batches that are ready: `Trainer.update` (with average and clipping, without diagnostics),
-`BaseTrainer.train_step`, `SVI.step`. Peak memory is that of a run's whole process."""
+`BaseTrainer.train_step`, `SVI.step`. Peak memory is that of a run's whole process; for training
+is what it held beyond imports and pictures."""
 
 
 if __name__ == "__main__":
