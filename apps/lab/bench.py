@@ -21,6 +21,7 @@ from torch import Tensor
 
 from apps.lab.model import SHAPE
 from apps.lab.peers import LATENT, PIXELS, WIDTH, Bare, Perhaps, Pyro, Pythae, System, Task
+from apps.lab.recipe import PLAIN
 
 INSTALL = "pip install '.[peers]'"
 ROOT = Path(__file__).parents[2]
@@ -203,17 +204,19 @@ def _spread(values: list[float]) -> str:
 def _note(load: Load, rounds: int) -> str:
     return f"""\
 Medians (least–most) of {rounds} rounds in which the systems take turns, each in a process of its
-own; PyTorch {torch.__version__}, processor, float32, {torch.get_num_threads()} threads.
+own; PyTorch {torch.__version__}, processor, threads: {torch.get_num_threads()}, float32.
 The network of Pyro's VAE example for all: {PIXELS}-{WIDTH}-{LATENT}-{WIDTH}-{PIXELS}, softplus.
-Batches of {load.batch} out of {load.pictures:,} binary pictures in memory, {load.passes} passes,
-the first of which is not counted. "A run" is the loop of each, with how it fetches, logs and
-saves. Bare PyTorch: rows of a tensor, forward, backward, Adam. perhaps: `cvae.training.train` as
-the lab is trained, with AdamW, moving average, clipping, a log line every 50 steps, a checkpoint
-and diagnostics every 500. pythae: `BaseTrainer.train` on its `BaseDataset`, Adam. Pyro: `SVI.step`
-with `Trace_ELBO` and its Adam on a shuffling `DataLoader`, as in its example. "Steps alone" are on
-batches that are ready: `Trainer.update` (with average and clipping, without diagnostics),
-`BaseTrainer.train_step`, `SVI.step`. Peak memory is that of a run's whole process; for training
-is what it held beyond imports and pictures."""
+Batches of {load.batch} out of {load.pictures:,} binary pictures in memory, shown {load.passes}
+times, the first of which is not counted.
+
+"A run" is the loop of each, with how it fetches, logs and saves. Bare PyTorch: rows of a tensor,
+forward, backward, Adam. perhaps: `cvae.training.train` with the schedule of the lab: AdamW, moving
+average, clipping, a log line every {PLAIN.log_every} steps, a checkpoint every {PLAIN.save_every},
+diagnostics every {PLAIN.diagnose_every}. pythae: `BaseTrainer.train` on its `BaseDataset`, Adam.
+Pyro: `SVI.step` with `Trace_ELBO` and its Adam on a shuffling `DataLoader`, as in its example.
+"Steps alone" are on batches that are ready: `Trainer.update` (average and clipping, no
+diagnostics), `BaseTrainer.train_step`, `SVI.step`. Peak memory is that of a run's whole process;
+for training is what it held beyond imports and pictures."""
 
 
 if __name__ == "__main__":
