@@ -35,3 +35,12 @@ def evaluate(args: argparse.Namespace) -> None:
         device=args.device,
         limit=args.limit,
     )
+
+
+def bench(args: argparse.Namespace) -> None:
+    """Print training speed and memory beside bare PyTorch, pythae and Pyro."""
+    from apps.lab.bench import bench as run
+
+    if args.device not in ("auto", "cpu"):
+        raise ValueError(f"got --device {args.device}, expected cpu: peers are compared there")
+    run()
