@@ -153,10 +153,13 @@ def _gaussian(law: Any, draws: int, generator: torch.Generator | None) -> Diagon
 
 
 def _apart(a: Tensor, b: Tensor) -> Tensor:
-    """Mean distance of each row from all others, `(S, B, D)` each -> `(B,)`."""
-    rows = a.shape[1]
-    distances = torch.cdist(a, b).mean(0)
-    return (distances.sum(1) - distances.diagonal()) / (rows - 1)
+    """Mean distance of each row from all others, `(S, B, D)` each -> `(B,)`.
+
+    A draw at a time: all at once would be most of what a small model's training holds.
+    """
+    distances = (torch.cdist(u, v) for u, v in zip(a, b, strict=True))  # (B, B)
+    others = [apart.sum(1) - apart.diagonal() for apart in distances]
+    return torch.stack(others).mean(0) / (a.shape[1] - 1)
 
 
 @contextmanager

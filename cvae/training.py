@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ class Trainer:
                 lr=0.0,
                 weight_decay=schedule.weight_decay,
                 betas=(schedule.momentum, 0.99),
+                fused=True,  # one pass over memory in place of eight
             )
             for player, parameters in _players(objective).items()
         }
@@ -274,11 +276,13 @@ def rows_of(step: int, *, size: int, batch: int, seed: int) -> Tensor:
         >>> sorted(rows.tolist())
         [0, 1, 2, 3, 4, 5]
     """
-    a_pass = size // batch
-    number, place = divmod(step, a_pass)
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
-    order = torch.randperm(size, generator=generator)
-    return order[place * batch : (place + 1) * batch]
+    number, place = divmod(step, size // batch)
+    return _order(size, seed * 1_000_003 + number)[place * batch : (place + 1) * batch]
+
+
+@lru_cache(maxsize=1)  # every step of a pass asks, and a shuffle of many rows takes its time
+def _order(size: int, seed: int) -> Tensor:
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed))
 
 
 def _batches(fetch: Fetch, size: int, trainer: Trainer, steps: int) -> Iterator[Batch]:
