@@ -97,12 +97,14 @@ def attributes(args: argparse.Namespace) -> None:
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train a recipe, alone or under torchrun."""
+    """Train a recipe, or the detector, alone or under torchrun."""
+    from apps.faces.detector_train import DETECTORS, train_detector
     from apps.faces.recipe import RECIPES
     from apps.faces.train import train_recipe
     from apps.training import train as run
 
-    run(args, recipes=RECIPES, train_recipe=train_recipe)
+    how = train_detector if args.recipe in DETECTORS else train_recipe
+    run(args, recipes={**RECIPES, **DETECTORS}, train_recipe=how)
 
 
 def evaluate(args: argparse.Namespace) -> None:

@@ -34,6 +34,9 @@ class DetectorRecipe:
     )
 
 
+DETECTORS = {"detector": DetectorRecipe()}
+
+
 class DetectorObjective(nn.Module):
     r"""Penalty-reduced focal loss of the centres, L1 of the frames (Zhou et al., 2019, Eqs. 1-4).
 
@@ -65,10 +68,11 @@ def focal(logits: Tensor, heat: Tensor) -> Tensor:
 
 
 def train_detector(
+    recipe: DetectorRecipe,
     data: Path,
     out: Path,
     *,
-    recipe: DetectorRecipe = DetectorRecipe(),
+    name: str = "detector",
     device: torch.device | None = None,
     resume: bool = False,
     dry_run: bool = False,
@@ -86,7 +90,7 @@ def train_detector(
         out=out,
         config={
             "domain": "faces",
-            "recipe": "detector",
+            "recipe": name,
             "model": "detector",
             "size": asdict(recipe.size),
             "faces": recipe.faces,

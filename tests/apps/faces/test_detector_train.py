@@ -1,6 +1,7 @@
 """The detector's loss by hand, that it learns, that it resumes, and how it is judged."""
 
 import math
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from apps import runtime
 from apps.export import export
-from apps.faces import detector_train
+from apps.faces import commands, detector_train
 from apps.faces.detector import Detector, Found, encode
 from apps.faces.detector_train import (
     DetectorObjective,
@@ -158,12 +159,12 @@ def test_a_run_resumes_exactly_and_loads(tmp_path: Path) -> None:
     recipe = DetectorRecipe(size=DetectorSize(width=16, blocks=1), schedule=schedule)
     half = replace(recipe, schedule=replace(schedule, steps=2))
     # the rate falls at the end of either: only what is drawn must be the same
-    train_detector(data, tmp_path / "a", recipe=recipe, progress=False)
-    train_detector(data, tmp_path / "b", recipe=recipe, progress=False)
+    train_detector(recipe, data, tmp_path / "a", progress=False)
+    train_detector(recipe, data, tmp_path / "b", progress=False)
     a, b = (checkpoint.load(tmp_path / name)["trainer"]["average"] for name in "ab")
     assert all(torch.equal(a[name], b[name]) for name in a)
-    train_detector(data, tmp_path / "c", recipe=half, progress=False)
-    resumed = train_detector(data, tmp_path / "c", recipe=recipe, resume=True, progress=False)
+    train_detector(half, data, tmp_path / "c", progress=False)
+    resumed = train_detector(recipe, data, tmp_path / "c", resume=True, progress=False)
     assert resumed.step == 4
     model = trained_detector(tmp_path / "a")
     assert not model.training and torch.equal(model.heat.weight, a["heat.weight"])
@@ -172,11 +173,25 @@ def test_a_run_resumes_exactly_and_loads(tmp_path: Path) -> None:
 def test_an_exported_detector_loads_as_the_predictor_loads_it(tmp_path: Path) -> None:
     schedule = Schedule(steps=2, batch=2)
     recipe = DetectorRecipe(size=DetectorSize(width=16, blocks=1), schedule=schedule)
-    train_detector(toy(tmp_path / "data"), tmp_path / "run", recipe=recipe, progress=False)
+    train_detector(recipe, toy(tmp_path / "data"), tmp_path / "run", progress=False)
     model, _ = runtime.load(export(tmp_path / "run"), domain="faces", kinds=KINDS)
     pixels = torch.zeros(1, 3, 64, 64)
     expected = trained_detector(tmp_path / "run")(pixels)[0]
     assert torch.allclose(model(pixels)[0], expected, atol=0.02)  # stored in half precision
+
+
+def test_the_command_trains_a_detector_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = DetectorRecipe(size=DetectorSize(width=16, blocks=1), schedule=Schedule(batch=2))
+    monkeypatch.setitem(detector_train.DETECTORS, "detector", small)
+    parts = {"data": toy(tmp_path / "data"), "out": tmp_path / "run", "device": "cpu"}
+    asked = {"recipe": "detector", "steps": 1, "resume": False, "dry_run": False}
+    commands.train(Namespace(**parts, **asked))
+    config = checkpoint.load(tmp_path / "run")["config"]
+    assert (config["recipe"], config["model"]) == ("detector", "detector")
+    with pytest.raises(ValueError, match="got recipe 'eyes', expected one of .*, detector"):
+        commands.train(Namespace(**parts, **{**asked, "recipe": "eyes"}))
 
 
 def test_the_report_has_a_row_for_each_kind(tmp_path: Path) -> None:
