@@ -183,14 +183,16 @@ def test_an_exported_detector_loads_as_the_predictor_loads_it(tmp_path: Path) ->
 def test_the_command_trains_a_detector_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = DetectorRecipe(size=DetectorSize(width=16, blocks=1), schedule=Schedule(batch=2))
+    small = DetectorRecipe(
+        size=DetectorSize(width=16, blocks=1), schedule=Schedule(steps=9, batch=2)
+    )
     monkeypatch.setitem(detector_train.DETECTORS, "detector", small)
     parts = {"data": toy(tmp_path / "data"), "out": tmp_path / "run", "device": "cpu"}
     asked = {"recipe": "detector", "steps": 1, "resume": False, "dry_run": False}
     commands.train(Namespace(**parts, **asked))
     config = checkpoint.load(tmp_path / "run")["config"]
     assert (config["recipe"], config["model"]) == ("detector", "detector")
-    with pytest.raises(ValueError, match="got recipe 'eyes', expected one of .*, detector"):
+    with pytest.raises(ValueError, match=r"got recipe .eyes., expected one of .*, detector"):
         commands.train(Namespace(**parts, **{**asked, "recipe": "eyes"}))
 
 
