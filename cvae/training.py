@@ -172,7 +172,18 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from `state`; more steps than it was made for are fine, other sizes are not."""
+        """Continue from `state`; more steps than it was made for are fine, other sizes are not.
+
+        Raises:
+            ValueError: the order of its examples was another, by the seed or the batch.
+        """
+        for name in ("seed", "batch"):
+            began, goes_on = state["schedule"][name], getattr(self.schedule, name)
+            if began != goes_on:
+                raise ValueError(
+                    f"got a run of {name} {began} to continue with {name} {goes_on}, expected the "
+                    "same: which examples a step takes hangs on it"
+                )
         self.objective.load_state_dict(state["objective"], strict=True)
         for name, value in state["average"].items():
             self.average[name].copy_(value)

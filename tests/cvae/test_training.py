@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,17 @@ def test_an_existing_run_is_not_overwritten(tmp_path: Path) -> None:
     before = (tmp_path / checkpoint.NAME).read_bytes()
     with pytest.raises(ValueError, match="--resume"):
         run(tmp_path, 2)
+    assert (tmp_path / checkpoint.NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"batch": 4}])
+def test_a_run_of_another_order_is_not_continued(tmp_path: Path, other: dict[str, int]) -> None:
+    plan = Schedule(steps=2, batch=8)
+    run(tmp_path, 2, schedule=plan)
+    before = (tmp_path / checkpoint.NAME).read_bytes()
+    name, value = next(iter(other.items()))
+    with pytest.raises(ValueError, match=f"{name} .* to continue with {name} {value}, expected"):
+        run(tmp_path, 4, schedule=replace(plan, steps=4, **other), resume=True)
     assert (tmp_path / checkpoint.NAME).read_bytes() == before
 
 
