@@ -194,3 +194,10 @@ class Objective(nn.Module):
         shown = Shown(x, c, self.likelihood, int(self.step), generator)
         self.step += 1
         return self.loss(self.model, shown)
+
+    def observed(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """What diagnostics look at: pictures, and what is known of them."""
+        x, labels = batch
+        if self.dynamic:
+            x = x.round()
+        return x, condition_of(x, labels, self.given)

@@ -1,5 +1,6 @@
 """Runs of digits: what they keep, that they resume exactly, and the cache of all of them."""
 
+import json
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +54,16 @@ def test_a_run_can_be_rebuilt_from_what_it_stores(
     config = saved["config"]
     assert config["recipe"] == "cvae" and config["digits"] == len(digits)
     rebuild(config, KINDS).load_state_dict(saved["trainer"]["average"], strict=True)
+
+
+@pytest.mark.parametrize("name", ["vae-dynamic", "cvae", "quadrants-1"])
+def test_runs_write_what_they_do_with_z(
+    tiny: None, digits: Digits, tmp_path: Path, name: str
+) -> None:
+    train_on(RECIPES[name], digits, tmp_path / "run", firsts=tmp_path, progress=False)
+    lines = (tmp_path / "run" / "stats.jsonl").read_text().splitlines()
+    found = json.loads(lines[-1])["diagnostics"]
+    assert len(found["kl_per_dimension"]) == 2 and found["kl"] > 0
 
 
 def test_static_pixels_are_what_is_trained_on(
