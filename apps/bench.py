@@ -69,7 +69,7 @@ class PeakMemory:
     """Watches this process: `peak` is the most bytes it held beyond what it held on entry."""
 
     def __enter__(self) -> Self:
-        self.peak, self._start = 0, _resident()
+        self.peak, self._start = 0, memory("VmRSS")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -81,10 +81,14 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._stop.wait(0.01):
-            self.peak = max(self.peak, _resident() - self._start)
+            self.peak = max(self.peak, memory("VmRSS") - self._start)
 
 
-def _resident() -> int:
-    """Bytes of memory this process holds now (Linux; elsewhere 0 is reported)."""
-    status = Path("/proc/self/statm")
-    return int(status.read_text().split()[1]) * 4096 if status.exists() else 0
+def memory(what: str) -> int:
+    """Bytes that this process holds (`VmRSS`) or held at most (`VmHWM`); 0 where Linux is not.
+
+    Not `getrusage`: its peak is inherited from the process that started this one.
+    """
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(what)), 0)

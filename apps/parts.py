@@ -19,6 +19,15 @@ QUICK: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_prog
 # While somebody clicks on, only the last state is answered, and nothing flickers meanwhile.
 LIVE: dict[str, Any] = {**HEAVY, "trigger_mode": "always_last", "show_progress": "hidden"}
 
+# The end of a part's script: fires `load` once somebody looks.
+SEEN = """\
+new IntersectionObserver((entries, observer) => {
+  if (!entries.some((entry) => entry.isIntersecting)) return;
+  observer.disconnect();
+  trigger('load');
+}).observe(element);
+"""
+
 # The file is made when it is asked for; a browser saves what a click on a link leads to.
 _TAKE = """
 (file) => {

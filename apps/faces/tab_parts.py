@@ -9,6 +9,7 @@ import html
 import gradio as gr
 
 from apps.faces.attributes import GROUPS, title
+from apps.parts import SEEN
 
 K = 16  # faces in the grid
 STEPS = 9  # from off to on
@@ -49,7 +50,7 @@ def people() -> gr.HTML:
     return gr.HTML(
         html_template=f'<div class="sheet"><img alt="" hidden><div class="cells" '
         f'role="radiogroup" aria-label="Sixteen synthetic faces: choose one">{cells}</div></div>',
-        js_on_load=_PEOPLE.replace("PATIENCE", str(PATIENCE)),
+        js_on_load=_PEOPLE.replace("PATIENCE", str(PATIENCE)) + SEEN,
         apply_default_css=False,
         elem_classes="people",
     )
@@ -149,11 +150,6 @@ element.addEventListener('keydown', (event) => {
 watch('value', draw);
 mark();
 draw();
-new IntersectionObserver((entries, observer) => {
-  if (!entries.some((entry) => entry.isIntersecting)) return;
-  observer.disconnect();
-  trigger('load');
-}).observe(element);
 """
 
 _WALK = """

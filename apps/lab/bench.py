@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from apps.bench import memory
 from apps.lab.model import SHAPE
 from apps.lab.peers import LATENT, PIXELS, WIDTH, Bare, Perhaps, Pyro, Pythae, System, Task
 from apps.lab.recipe import PLAIN
@@ -157,16 +158,6 @@ def pictures(n: int) -> Tensor:
         coarse = torch.rand(len(part), 1, 7, 7, generator=generator)
         part.copy_(F.interpolate(coarse, SHAPE[1:], mode="bilinear") > 0.7)
     return made
-
-
-def memory(what: str) -> int:
-    """Bytes that this process holds (`VmRSS`) or held at most (`VmHWM`); 0 where Linux is not.
-
-    Not `getrusage`: its peak is inherited from the process that started this one.
-    """
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(what)), 0)
 
 
 def table(found: dict[str, list[Measured]]) -> str:

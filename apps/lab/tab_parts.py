@@ -8,6 +8,8 @@ import html
 
 import gradio as gr
 
+from apps.parts import SEEN
+
 DIALS = 10  # sliders, for the dimensions that carry most
 REACH = 3.0  # of a slider, from -REACH to REACH
 PATIENCE = 300  # milliseconds without a change before the sheets follow
@@ -43,7 +45,7 @@ def picture() -> gr.HTML:
     return gr.HTML(
         html_template='<div class="black"><img alt="What z decodes to" hidden></div>',
         css_template=_PICTURE_STYLE,
-        js_on_load=_PICTURE,
+        js_on_load=_PICTURE + SEEN,
         apply_default_css=False,
         elem_classes="decoded",
     )
@@ -117,11 +119,6 @@ const draw = () => {
 };
 watch('value', draw);
 draw();
-new IntersectionObserver((entries, observer) => {
-  if (!entries.some((entry) => entry.isIntersecting)) return;
-  observer.disconnect();
-  trigger('load');
-}).observe(element);
 """
 
 _SHEET = """

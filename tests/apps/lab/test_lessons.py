@@ -1,6 +1,5 @@
 """Runs of codecs and of laws: what they see, and that they resume exactly."""
 
-from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from apps.lab.digits import Digits
 from apps.lab.train import cached, train_on, train_recipe
 from cvae import checkpoint
 from tests.apps.lab.codes_toy import shrink
-from tests.apps.lab.toy import steps
+from tests.apps.lab.toy import asked, steps
 
 CPU = torch.device("cpu")
 
@@ -177,15 +176,7 @@ def test_all_are_trained_once_and_give_pictures(
 
 
 def test_the_command_trains_a_law_with_its_codec(tiny: None, data: Path, tmp_path: Path) -> None:
-    args = Namespace(
-        recipe="vq-16-law-0",
-        data=data,
-        out=tmp_path,
-        steps=1,
-        device="cpu",
-        resume=False,
-        dry_run=False,
-    )
+    args = asked("vq-16-law-0", data, tmp_path)
     commands.train(args)
     assert checkpoint.load(tmp_path)["trainer"]["step"] == 1
     assert checkpoint.load(tmp_path / "vq-16")["trainer"]["step"] == 2

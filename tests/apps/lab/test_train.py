@@ -1,7 +1,6 @@
 """Runs of digits: what they keep, that they resume exactly, and the cache of all of them."""
 
 import json
-from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from apps.lab.objective import Elbo
 from apps.lab.recipe import RECIPES
 from apps.lab.train import cached, train_on, train_recipe
 from cvae import checkpoint
-from tests.apps.lab.toy import shrink, steps
+from tests.apps.lab.toy import asked, shrink, steps
 
 CPU = torch.device("cpu")
 
@@ -123,15 +122,7 @@ def test_all_are_trained_once(
 
 
 def test_the_command_trains_a_recipe(tiny: None, data: Path, tmp_path: Path) -> None:
-    args = Namespace(
-        recipe="ae",
-        data=data,
-        out=tmp_path,
-        steps=1,
-        device="cpu",
-        resume=False,
-        dry_run=False,
-    )
+    args = asked("ae", data, tmp_path)
     commands.train(args)
     assert checkpoint.load(tmp_path)["trainer"]["step"] == 1
     args.recipe = "small"

@@ -1,6 +1,8 @@
 """Toy digits, each class a bright band of its own on a lot of grey; and recipes that suit them."""
 
+from argparse import Namespace
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,3 +60,9 @@ def shrink(patch: pytest.MonkeyPatch, schedule: Schedule) -> None:
         loss = Importance(draws=2) if isinstance(recipe.loss, Importance) else recipe.loss
         small = replace(recipe, size=size, loss=loss, schedule=schedule)
         patch.setitem(RECIPES, name, small)
+
+
+def asked(recipe: str, data: Path, out: Path) -> Namespace:
+    """What `perhaps train core` is called with, for a single step."""
+    parts = {"recipe": recipe, "data": data, "out": out, "device": "cpu"}
+    return Namespace(**parts, steps=1, resume=False, dry_run=False)
