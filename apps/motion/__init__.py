@@ -1,17 +1,12 @@
 """A still image becomes several forecasts of how it moves in the next second."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from apps.lazy import on_demand
 
 if TYPE_CHECKING:
     from apps.motion.predict import Forecast, Forecaster, Hint
 
 __all__ = ["Forecast", "Forecaster", "Hint"]
 
-
-def __getattr__(name: str) -> Any:
-    # the package is light until somebody asks for the model
-    if name in __all__:
-        from apps.motion import predict
-
-        return getattr(predict, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = on_demand(__name__, "predict", __all__)
