@@ -37,8 +37,9 @@ class Weights:
     kl: float = 60.0  # few nats in z, so that draws of the prior decode like posteriors
     nats: float = 0.0003  # all of the above, against the game: more, and texture is too dear
     adversarial: float = 1.0
-    attributes: float = 1.0  # of resampled requests, nats an attribute
-    toggled: float = 3.0  # of the one that was turned round, nats
+    attributes: float = 2.0  # of resampled requests, nats an attribute
+    toggled: float = 1.5  # of the one that was turned round, nats
+    held: float = 0.3  # of what moves when it is turned and should not, logits
     information: float = 0.1  # of what z tells about attributes, nats an attribute
     r1: float = 0.05
     r1_every: int = 8  # steps between two penalties, each then that much heavier
@@ -146,6 +147,7 @@ class FaceObjective(nn.Module):
             played = self.play(y, z, generator)
             loss = loss + w.adversarial * played["fooled"]
             loss = loss + w.attributes * played["obeyed"] + w.toggled * played["toggled"]
+            loss = loss + w.held * played.get("held", 0.0)
             terms |= played
         self.clock += 1
         return loss, {name: term.detach() for name, term in terms.items()}
@@ -183,14 +185,28 @@ class FaceObjective(nn.Module):
 
     def play(self, y: Tensor, z: Tensor | None, generator: torch.Generator) -> Stats:
         """How little what people will see fools the discriminator, and how little it obeys."""
-        wanted, turned = self.resample(y, generator)
-        shown = self.disguise(self.imagine(wanted, z, generator), generator)
-        verdict, read = self.verdict(shown, wanted * usual(turned))
-        return {
+        before, wanted, turned = self.resample(y, generator)
+        drawn = self.latents(wanted, z, generator)
+        faces = self.paint(drawn, wanted)
+        verdict, read = self.verdict(self.disguise(faces, generator), wanted * usual(turned))
+        played = {
             "fooled": generator_loss(verdict.logit),
             "obeyed": attribute_loss(read, wanted),
             "toggled": attribute_loss(read, wanted * turned),
         }
+        rows = turned.any(1)
+        if self.weights.held and rows.any():
+            played["held"] = self.moved(faces[rows], drawn[rows], before[rows], wanted[rows])
+        return played
+
+    def moved(self, faces: Tensor, z: Tensor, before: Tensor, wanted: Tensor) -> Tensor:
+        """How far attributes that are asked for as before move, logits, from the faces of the
+        requests before to those of what is wanted now."""
+        with torch.no_grad():
+            _, was = self.perceive(self.paint(z, before))
+        _, now = self.perceive(faces)
+        same = before == wanted
+        return ((now - was).abs() * same).sum() / same.sum().clamp(min=1)
 
     # What the critics are told
 
@@ -218,7 +234,7 @@ class FaceObjective(nn.Module):
         generator: torch.Generator,
     ) -> Stats:
         w = self.weights
-        wanted, turned = self.resample(y, generator)
+        _, wanted, turned = self.resample(y, generator)
         with torch.no_grad():
             fake = self.imagine(wanted, z, generator)
         penalised = bool(w.r1) and int(self.clock) % w.r1_every == 0
@@ -238,13 +254,20 @@ class FaceObjective(nn.Module):
     # Requests and faces
 
     def imagine(self, wanted: Tensor, z: Tensor | None, generator: torch.Generator) -> Tensor:
-        """One face a request: the first from z `(B, D)` of real ones, the rest from the prior."""
+        """One face a request, from `latents`."""
+        return self.paint(self.latents(wanted, z, generator), wanted)
+
+    def latents(self, wanted: Tensor, z: Tensor | None, generator: torch.Generator) -> Tensor:
+        """One a request: the first z `(B, D)` are those of real faces, the rest of the prior."""
         context = self.model.condition(wanted)
         drawn = self.model.prior(context).sample((), generator=generator)
         if z is not None:
             first = self._known(wanted)
             drawn = torch.cat([z[:first], drawn[first:]])
-        return self.model.decode(drawn[None], context)[:, 0]
+        return drawn
+
+    def paint(self, z: Tensor, wanted: Tensor) -> Tensor:
+        return self.model.decode(z[None], self.model.condition(wanted))[:, 0]
 
     def _known(self, wanted: Tensor) -> int:
         return round(self.weights.known * len(wanted))
@@ -282,12 +305,12 @@ class FaceObjective(nn.Module):
         spoken = torch.rand((len(y), 1), generator=generator, device=y.device)
         return y * kept * (spoken >= self.weights.open)
 
-    def resample(self, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def resample(self, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Requests for the game: other faces' labels (or a face's own, where its z is known), in
-        part open, some with one turned round; and which that is, `(B, A)` in {0, 1}."""
+        part open; these with one turned round in some; and which that is, in {0, 1}."""
         first = self._known(y)
         y = self.leave_open(torch.cat([y[:first], y.roll(1, 0)[first:]]), generator)
-        return turn(y, self.weights.toggles, generator)
+        return (y, *turn(y, self.weights.toggles, generator))
 
 
 def usual(turned: Tensor) -> Tensor:

@@ -157,7 +157,7 @@ def test_requests_are_of_other_faces_partly_open_and_sometimes_turned_round() ->
     task = objective(replace(AT_ONCE, open=0.3, toggles=0.5, known=0.25))
     y = torch.ones(4000, len(OFFERED))
     y[::2] = -1
-    asked, mask = task.resample(y, generator())
+    _, asked, mask = task.resample(y, generator())
     other = torch.cat([y[:1000], y.roll(1, 0)[1000:]])
     assert set(mask.unique().tolist()) == {0.0, 1.0} and mask.sum(1).max() == 1
     assert abs(mask.sum(1).mean() - 0.5) < 0.03
@@ -197,6 +197,32 @@ def test_of_a_request_that_no_data_show_the_discriminator_is_told_nothing(batch:
     assert stats["toggled"] > 0  # and yet it counts whether the face has it
     _, stats = objective(replace(AT_ONCE, toggles=0.0))(batch, generator(), "model")
     assert stats["toggled"] == 0
+
+
+def test_what_a_toggle_moves_besides_is_measured(batch: Batch) -> None:
+    reader = Reader(width=8, attributes=SIZE.attributes).eval()
+    task = objective(replace(AT_ONCE, toggles=1.0), reader)
+    for weight in task.model.generation.parameters():
+        torch.nn.init.normal_(weight, std=0.2)  # as it starts no request is heard
+    _, before, *_ = batch
+    z = torch.randn(len(before), SIZE.latent, generator=generator(1))
+    assert task.moved(task.paint(z, before), z, before, before) == 0
+    wanted = before.clone()
+    wanted[:, 3] *= -1
+    wanted[:, 7] = -1
+    faces = task.paint(z, wanted)
+    found = task.moved(faces, z, before, wanted)
+    with torch.no_grad():
+        now, was = (task.perceive(task.paint(z, y))[1] for y in (wanted, before))
+    same = before == wanted
+    assert not same[:, 3].any() and found > 0
+    assert torch.isclose(found, (now - was).abs()[same].mean(), rtol=1e-4)
+    found.backward()
+    assert any(p.grad is not None and p.grad.any() for p in task.model.generation.parameters())
+    _, stats = task(batch, generator(), "model")
+    assert stats["held"] > 0
+    _, stats = objective(replace(AT_ONCE, held=0.0))(batch, generator(), "model")
+    assert "held" not in stats
 
 
 def test_attribute_loss_is_cross_entropy_over_what_is_stated() -> None:
