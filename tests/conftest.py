@@ -1,4 +1,4 @@
-"""What every test shares: two threads, no window, no network. Seeds belong to the tests."""
+"""What every test shares: few threads, no window, no network. Seeds belong to the tests."""
 
 import os
 
@@ -8,4 +8,4 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import torch
 
-torch.set_num_threads(2)
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
