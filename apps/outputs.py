@@ -1,7 +1,7 @@
 """Where answers are written: one folder an input, the same form in every domain."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,20 @@ def write_samples(
     temperature: float | None,
     files: Sequence[str],
     probabilities: Sequence[float],
+    asked: Mapping[str, Any] | None = None,
+    details: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Write `samples.json`, last: its presence says that the answers are complete."""
-    samples = [
-        {"file": name, "probability": p} for name, p in zip(files, probabilities, strict=True)
-    ]
+    """Write `samples.json`, last: its presence says that the answers are complete.
+
+    Args:
+        asked: what the answers were asked for beside the input.
+        details: more to say of each answer.
+    """
+    rows = zip(files, probabilities, details or [{}] * len(files), strict=True)
+    samples = [{"file": name, "probability": p, **more} for name, p, more in rows]
     content: dict[str, Any] = {
         "input": str(source) if source else None,
+        **({} if asked is None else {"asked": dict(asked)}),
         "seed": seed,
         "model": model,
         "temperature": temperature,

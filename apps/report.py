@@ -35,6 +35,7 @@ class Table:
         >>> table.add("oak", {"m": Interval(20.0, 19.0, 21.5)})
         >>> table.add("hazel", {"m": 5.0})
         >>> table.add("yew", {}, note="not found")
+        >>> table.add("steeple", {"m": 60.0}, reference=True)
         >>> print(table.markdown())
         ### Heights
         <BLANKLINE>
@@ -43,6 +44,7 @@ class Table:
         | oak             | **20.0** 19.0–21.5 |
         | hazel           |                5.0 |
         | yew (not found) |                  – |
+        | steeple         |               60.0 |
     """
 
     title: str
@@ -50,9 +52,16 @@ class Table:
     rows: dict[str, dict[str, Cell]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     remarks: dict[str, str] = field(default_factory=dict)
+    references: list[str] = field(default_factory=list)
 
-    def add(self, name: str, cells: Mapping[str, Cell], *, note: str = "") -> None:
-        """Append a row. Raises `ValueError` for a second row of that name or an unknown column."""
+    def add(
+        self, name: str, cells: Mapping[str, Cell], *, note: str = "", reference: bool = False
+    ) -> None:
+        """Append a row; a reference (the truth, a ceiling, a floor) is never called the best.
+
+        Raises:
+            ValueError: there is a row of that name, or no such column.
+        """
         unknown = set(cells) - {column.key for column in self.columns}
         if name in self.rows or unknown:
             what = f"columns {sorted(unknown)}" if unknown else f"a second row {name!r}"
@@ -62,6 +71,8 @@ class Table:
         self.rows[name] = dict(cells)
         if note:
             self.remarks[name] = note
+        if reference:
+            self.references.append(name)
 
     def markdown(self) -> str:
         """The table as aligned Markdown; the best value of a column in bold."""
@@ -72,7 +83,8 @@ class Table:
             remark = f" ({self.remarks[name]})" if name in self.remarks else ""
             line = [name + remark]
             for column in self.columns:
-                line.append(_text(cells.get(column.key), column, best[column.key]))
+                of = None if name in self.references else best[column.key]
+                line.append(_text(cells.get(column.key), column, of))
             lines.append(line)
         widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(heads))]
         rule = ["-" * (width + 1) for width in widths]
@@ -82,7 +94,8 @@ class Table:
         return "\n\n".join(parts)
 
     def _best(self, column: Column) -> float | None:
-        values = [_value(cells.get(column.key)) for cells in self.rows.values()]
+        compared = [cells for name, cells in self.rows.items() if name not in self.references]
+        values = [_value(cells.get(column.key)) for cells in compared]
         known = [value for value in values if value is not None and np.isfinite(value)]
         if not column.better or not known:
             return None
@@ -96,6 +109,7 @@ class Table:
             {
                 "name": name,
                 "note": self.remarks.get(name, ""),
+                "reference": name in self.references,
                 "cells": {key: _to_json(cell) for key, cell in cells.items()},
             }
             for name, cells in self.rows.items()
@@ -109,7 +123,7 @@ class Table:
         table = cls(value["title"], columns, notes=list(value["notes"]))
         for row in value["rows"]:
             cells = {key: _from_json(cell) for key, cell in row["cells"].items()}
-            table.add(row["name"], cells, note=row["note"])
+            table.add(row["name"], cells, note=row["note"], reference=row["reference"])
         return table
 
 

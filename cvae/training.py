@@ -102,7 +102,7 @@ class Trainer:
         self.world = dist.get_world_size() if dist.is_initialized() else 1
 
     def update(self, batch: Batch) -> dict[str, Tensor | float]:
-        """Take one step; a gradient that is not finite is counted and changes nothing."""
+        """Take one step; a gradient that is not finite is counted and moves no parameter."""
         rate = self.schedule.rate(self.step)
         generator = self.generator(self.step)
         stats: dict[str, Tensor | float] = {}

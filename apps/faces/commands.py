@@ -53,15 +53,26 @@ def _photo(p: argparse.ArgumentParser, **options: Any) -> None:
 
 def make(args: argparse.Namespace) -> None:
     """Write k faces, their grid and `samples.json`."""
-    made = _maker(args)(_asked(args), k=args.k, seed=args.seed, temperature=args.temperature)
-    _write(args, made.images, source=None, temperature=args.temperature, grid=True)
+    asked = _asked(args)
+    made = _maker(args)(asked, k=args.k, seed=args.seed, temperature=args.temperature)
+    _write(
+        args,
+        made.images,
+        temperature=args.temperature,
+        grid=True,
+        asked=asked,
+        details=[{"attributes": has} for has in made.requests],
+    )
 
 
 def progress(args: argparse.Namespace) -> None:
     """Write the steps of one attribute, side by side too."""
-    asked = _asked(args)
-    steps = _maker(args).progression(args.attribute, args.steps, asked, seed=args.seed)
-    _write(args, steps, source=None, temperature=1.0, grid=True)
+    from apps.faces.attributes import canonical
+
+    asked, name = _asked(args), canonical(args.attribute)
+    steps = _maker(args).progression(name, args.steps, asked, seed=args.seed)
+    shares = [{"attributes": {name: i / (len(steps) - 1)}} for i in range(len(steps))]
+    _write(args, steps, temperature=1.0, grid=True, asked=asked, details=shares)
 
 
 def edit(args: argparse.Namespace) -> None:
@@ -70,14 +81,14 @@ def edit(args: argparse.Namespace) -> None:
     if not asked:
         raise ValueError("got nothing to change: name attributes with --with or --without")
     photo = _maker(args).edit(args.photo, asked, _box(args.box))
-    _write(args, [photo], source=args.photo, temperature=None)
+    _write(args, [photo], source=args.photo, asked=asked)
 
 
 def complete(args: argparse.Namespace) -> None:
     """Write k photos in which the hidden part is filled."""
     maker, box = _maker(args), _box(args.box)
     photos = maker.complete(args.photo, args.mask, k=args.k, seed=args.seed, box=box)
-    _write(args, photos, source=args.photo, temperature=None)
+    _write(args, photos, source=args.photo)
 
 
 def attributes(args: argparse.Namespace) -> None:
@@ -165,9 +176,10 @@ def _write(
     args: argparse.Namespace,
     pictures: list[Any],
     *,
-    source: Path | None,
-    temperature: float | None,
+    source: Path | None = None,
+    temperature: float | None = None,
     grid: bool = False,
+    **more: Any,
 ) -> None:
     from apps import images, outputs
 
@@ -188,4 +200,5 @@ def _write(
         temperature=temperature,
         files=files,
         probabilities=[1 / len(files)] * len(files),
+        **more,
     )

@@ -22,6 +22,7 @@ from apps.faces.tables import (
     SHUFFLED,
     attribute_table,
     figures,
+    layers_table,
     main_tables,
     toggle_table,
 )
@@ -71,6 +72,8 @@ def evaluate(
         attribute_table(results, truth.test.labels),
         toggle_table(results),
     ]
+    layers = layers_table(results)
+    report.tables += [layers] if layers.rows else []
     report.facts = {
         "split": split,
         "faces": counts,

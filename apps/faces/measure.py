@@ -9,9 +9,11 @@ from apps.faces import realism
 from apps.faces.evidence import bits, reconstruct
 from apps.faces.held_out import toggled
 from apps.faces.judge import Judge, Seen
+from apps.faces.layered import LayeredDecoder
 from apps.faces.resamples import from_jackknife, mean
 from apps.faces.rows import Row
 from apps.faces.scores import Requested, Toggles, averages, requested, toggles
+from apps.faces.separation import separation
 from apps.faces.truth import Plan, Truth
 from cvae.likelihoods import FLOOR
 from cvae.objective import active_units
@@ -41,6 +43,15 @@ def measure(row: Row, truth: Truth, judge: Judge, plan: Plan) -> Measured:
     _add_toggles(found, row, realism.mean_apart(distances), truth, judge, plan)
     if row.encodes:
         _add_evidence(found, row, truth, judge, plan)
+    if isinstance(row.model.generation, LayeredDecoder):
+        found.figures |= separation(
+            row,
+            truth.test.asked[: plan.pairs],
+            judge,
+            scale=truth.scale,
+            weights=truth.weights(plan, plan.pairs),
+            seed=plan.seed,
+        )
     return found
 
 
@@ -115,9 +126,11 @@ def _add_toggles(
         apart=apart,
         weights=truth.weights(plan, plan.pairs),
     )
+    flip, drift = found.toggles.flip.mean(1), found.toggles.drift.mean(1)
     found.figures |= {
-        "flip": found.toggles.flip.mean(1),
-        "drift": found.toggles.drift.mean(1),
+        "flip": flip,
+        "drift": drift,
+        "cost": drift / flip.clamp(min=1e-3),
         "identity": found.toggles.identity,
     }
 

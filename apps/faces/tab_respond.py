@@ -36,7 +36,7 @@ from apps.page import (
 from pretrained.store import WeightsError
 
 if TYPE_CHECKING:
-    from apps.faces.predict import FaceMaker
+    from apps.faces.predict import FaceMaker, MadeFaces
 
 LARGER = 4  # times as large as the model makes them are faces shown
 FILLINGS = 4
@@ -73,7 +73,8 @@ class Studio:
     def people(self, attributes: Any, seed: Any, temperature: Any) -> str:
         """The grid as a picture for the page."""
         with one_sentence():
-            return shown(_sheet(self._faces(states(attributes), *numbers(seed, temperature))))
+            made = self._faces(states(attributes), *numbers(seed, temperature))
+            return shown(_sheet(made.images))
 
     def walk(
         self, attributes: Any, attribute: Any, seed: Any, face: Any, temperature: Any
@@ -88,17 +89,18 @@ class Studio:
         with one_sentence():
             seed, temperature = numbers(seed, temperature)
             j = int(within(face, 0, K - 1, 0))
-            picture = self._faces(states(attributes), seed, temperature)[j]
+            picture = self._faces(states(attributes), seed, temperature).images[j]
         return _save(new_folder(self.cache) / f"face-{j + 1}-seed-{seed}.png", enlarge(picture))
 
     def archive(self, attributes: Any, seed: Any, temperature: Any) -> str:
         """A ZIP with all faces as the model makes them, their grid, and how to have them again."""
         with one_sentence():
             asked, (seed, temperature) = states(attributes), numbers(seed, temperature)
-            faces = self._faces(asked, seed, temperature)
+            made = self._faces(asked, seed, temperature)
             name = self._maker().name
         folder, names = new_folder(self.cache), [f"{j}.png" for j in range(1, K + 1)]
-        for file, face in zip([*names, "grid.png"], [*faces, grid(faces)], strict=True):
+        faces = [*made.images, grid(made.images)]
+        for file, face in zip([*names, "grid.png"], faces, strict=True):
             _save(folder / file, face)
         outputs.write_samples(
             folder,
@@ -108,6 +110,8 @@ class Studio:
             temperature=temperature,
             files=names,
             probabilities=[1 / K] * K,
+            asked=dict(asked),
+            details=[{"attributes": has} for has in made.requests],
         )
         parts = [folder / file for file in (*names, "grid.png", "samples.json")]
         out = pack(folder / f"faces-seed-{seed}.zip", parts)
@@ -174,8 +178,8 @@ class Studio:
     def _maker(self) -> "FaceMaker":
         return loaded(self._predictor)
 
-    def _make(self, asked: Asked, seed: int, temperature: float) -> list[np.ndarray]:
-        return self._maker()(dict(asked), k=K, seed=seed, temperature=temperature).images
+    def _make(self, asked: Asked, seed: int, temperature: float) -> "MadeFaces":
+        return self._maker()(dict(asked), k=K, seed=seed, temperature=temperature)
 
     def _progress(
         self, asked: Asked, attribute: str, j: int, seed: int, temperature: float

@@ -21,6 +21,7 @@ REQUESTED = (
 TOGGLES = (
     Column("flip", "flip rate", "higher"),
     Column("drift", "drift of the others", "lower"),
+    Column("cost", "drift a flip", "lower"),
     Column("identity", "identity drift", "lower"),
 )
 REALISM = (
@@ -41,6 +42,13 @@ EVIDENCE = (
     Column("nats", "KL, nats", digits=1),
     Column("active", "active units", digits=0),
 )
+LAYERS = (
+    Column("front", "share of face"),
+    Column("undecided", "undecided", "lower"),
+    Column("follows", "gate, from the mean gate"),
+    Column("by_scene", "moved by another scene", "lower"),
+    Column("by_face", "moved by another face"),
+)
 NOTES = {
     "Requested attributes": (
         "One face for each held-out face, asked for what that one is labelled with; what is not "
@@ -53,7 +61,8 @@ NOTES = {
         "Each of the ten strong attributes off and on, all else and z the same. Flip rate: pairs "
         "in which the judge finds the attribute on and not off, of all pairs. Drift: mean change "
         "of the other attributes' logits, in their deviation over real faces; what excludes the "
-        "toggled one does not count. Identity drift: distance of the judge's features, of that "
+        "toggled one does not count. A toggle that is not heard has no drift: drift a flip is the "
+        "one divided by the other. Identity drift: distance of the judge's features, of that "
         "between different faces of the same row.",
     ),
     "Realism": (
@@ -99,7 +108,7 @@ def _table(
         }
         cells |= {key: found.numbers[key] for key in keys if key in found.numbers}
         if cells:  # the ceiling has no toggles, and the floor no faces of its own
-            table.add(name, cells)
+            table.add(name, cells, reference=name in (REAL, SHUFFLED))
     return table
 
 
@@ -117,6 +126,22 @@ def attribute_table(results: Mapping[str, Measured | None], labels: Tensor) -> T
             draws = _requested(results, name)[:, i]
             cells[name] = interval(draws)
         table.add(attribute, cells)
+    return table
+
+
+def layers_table(results: Mapping[str, Measured | None]) -> Table:
+    """How the layered models part faces from what is behind them; no rows if none was measured."""
+    note = (
+        "Of faces drawn for requests of held-out ones: how much of the picture the gate calls "
+        "face, the share of pixels of which it takes between .1 and .9, and how far it is from "
+        "the mean gate (0: it follows no face). Then how far the judge's logits move, in their "
+        "deviation over real faces, where the latent of one layer is drawn anew and that of the "
+        "other held."
+    )
+    table = Table("Layers", LAYERS, notes=[note])
+    for name, found in results.items():
+        if found is not None and "front" in found.figures:
+            table.add(name, {c.key: interval(found.figures[c.key]) for c in LAYERS})
     return table
 
 

@@ -88,7 +88,7 @@ def score_table(results: Mapping[str, Cell], plan: Plan) -> Table:
         ],
     )
     rows = {TOLD: TOLD, **{name: codec_name(name) for name in CODECS}}
-    table.add(REAL, {"score": results.get(REAL)})
+    table.add(REAL, {"score": results.get(REAL)}, reference=True)
     for key, name in rows.items():
         note = "" if key in results else NOT_TRAINED
         table.add(name, {"score": results.get(key)}, note=note)

@@ -65,9 +65,7 @@ def score_table(
         ],
     )
     _fill(table, results)
-    # words, so that the best of the models is bold
-    best = {name: f"{cell.mean:.3f}".removeprefix("0") for name, cell in ceiling.items()}
-    table.add(THEMSELVES, best)
+    table.add(THEMSELVES, ceiling, reference=True)
     return table
 
 

@@ -88,7 +88,8 @@ RECIPES = {
     ),
     # one network for a VAE, an autoencoder, and a CVAE that is told the class
     "vae-dynamic": Recipe(DenseSize(), PLAIN),
-    "ae": Recipe(DenseSize(), PLAIN, loss=Autoencoding()),
+    # (without noise there is no divergence to look at)
+    "ae": Recipe(DenseSize(), replace(PLAIN, diagnose_every=0), loss=Autoencoding()),
     "cvae": Recipe(DenseSize(told=True), PLAIN),
     # a latent that can be seen whole
     "plane": Recipe(DenseSize(latent=2), PLAIN),

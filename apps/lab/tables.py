@@ -126,12 +126,20 @@ def class_table(digits: Cells | None, told: Cells | None, plan: Plan) -> Table:
             "that of binarised digits given their class.",
         ],
     )
-    _add(table, DIGITS, digits)
+    _add(table, DIGITS, digits, reference=True)
     _add(table, TOLD, told)
     return table
 
 
-def _add(table: Table, name: str, found: Cells | None, also: Cells | None = None) -> None:
+def _add(
+    table: Table,
+    name: str,
+    found: Cells | None,
+    also: Cells | None = None,
+    *,
+    reference: bool = False,
+) -> None:
     keys = {column.key for column in table.columns}
     cells = {key: cell for key, cell in (found or {}).items() if key in keys}
-    table.add(name, {**cells, **(also or {})}, note=NOT_TRAINED if found is None else "")
+    note = NOT_TRAINED if found is None else ""
+    table.add(name, {**cells, **(also or {})}, note=note, reference=reference)

@@ -129,7 +129,7 @@ def _score_table(
             for column in columns
             if column.key in scores
         }
-        table.add(name, cells)
+        table.add(name, cells, reference=name == FLOOR)
     return table
 
 

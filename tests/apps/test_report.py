@@ -37,6 +37,13 @@ def test_the_best_is_bold_by_the_direction_of_its_column(table: Table) -> None:
     assert cells(table, 2) == ["three (not trained)", "–", "–", "–", "–"]
 
 
+def test_a_reference_is_not_the_best(table: Table) -> None:
+    table.add("truth", {"error": 0.0, "bias": 0.1, "decibel": 31.25}, reference=True)
+    assert cells(table, 3) == ["truth", ".000", "31.2", ".10", "–"]
+    assert "**.250**" in cells(table, 0)[1]
+    assert Table.from_json(table.to_json()).markdown() == table.markdown()
+
+
 def test_the_columns_are_aligned(table: Table) -> None:
     lines = [line for line in table.markdown().splitlines() if line.startswith("|")]
     bars = [[i for i, letter in enumerate(line) if letter == "|"] for line in lines]
@@ -68,7 +75,12 @@ def test_json_round_trip(table: Table, tmp_path: Path) -> None:
 
 
 def _rest(table: Table) -> dict:
-    return {"rows": table.rows, "notes": table.notes, "remarks": table.remarks}
+    return {
+        "rows": table.rows,
+        "notes": table.notes,
+        "remarks": table.remarks,
+        "references": table.references,
+    }
 
 
 def test_markdown_holds_title_notes_and_figures(table: Table) -> None:

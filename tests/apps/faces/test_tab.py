@@ -64,6 +64,8 @@ def test_the_archive_holds_what_the_maker_makes(client: Client, maker: Maker) ->
             assert np.array_equal(images.read(archive.read(name)).pixels, face)
         said = json.loads(archive.read("samples.json"))
     assert (said["seed"], said["temperature"], said["model"]) == (5, 0.7, "faces")
+    assert said["asked"] == {"Smiling": True, "Male": False}
+    assert [sample["attributes"] for sample in said["samples"]] == made.requests
     assert Path(found).name == "faces-seed-5.zip"
 
 
