@@ -11,7 +11,7 @@ def answers() -> gr.HTML:
     """The answers side by side, one of them chosen, which fires `select`.
 
     Its value: `answers`, each with `src`, a data URL of a video or a picture, and `caption`; and
-    `chosen`, counted from 0.
+    `chosen`, counted from 0, or without it the one that is chosen stays so.
     """
     return gr.HTML(
         html_template='<div class="cells" role="radiogroup" aria-label="Answers: choose one">'
@@ -58,7 +58,7 @@ const mark = () => [...cells.children].forEach((cell, j) => {
   cell.tabIndex = j === chosen ? 0 : -1;
 });
 const draw = () => {
-  const {answers = [], chosen: first = 0} = props.value || {};
+  const {answers = [], chosen: first} = props.value || {};
   while (cells.children.length > answers.length) cells.lastElementChild.remove();
   while (cells.children.length < answers.length) {
     const cell = document.createElement('button');
@@ -72,7 +72,7 @@ const draw = () => {
     put(place, src, '');
     said.textContent = caption;
   });
-  chosen = first;
+  chosen = first ?? (chosen < answers.length ? chosen : 0);
   mark();
 };
 const choose = (j) => {

@@ -183,9 +183,12 @@ def _looking(page: Page) -> None:
         if not isinstance(question, Question):
             return [gr.skip()] * 4
         asked = studio.again(question, painted)
-        kept = chosen if asked == question else 0
-        answers, large = studio.answers(scene_of(asked, painted, strength), view, kept, progress)
-        return [asked, answers, large, answers["chosen"]]
+        same = asked == question
+        scene, kept = scene_of(asked, painted, strength), chosen if same else 0
+        answers, large = studio.answers(scene, view, kept, progress)
+        if same:  # somebody may have chosen another while these were drawn
+            return [asked, {"answers": answers["answers"]}, large, gr.skip()]
+        return [asked, answers, large, 0]
 
     changed = gr.on(
         [asked.canvas.input, shown.strength.release, shown.view.input],
