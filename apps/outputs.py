@@ -40,17 +40,19 @@ def write_samples(
     model: str,
     temperature: float | None,
     files: Sequence[str],
-    probabilities: Sequence[float],
+    probabilities: Sequence[float] | None = None,
     asked: Mapping[str, Any] | None = None,
     details: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write `samples.json`, last: its presence says that the answers are complete.
 
     Args:
+        probabilities: of the answers; None where all are draws alike.
         asked: what the answers were asked for beside the input.
         details: more to say of each answer.
     """
-    rows = zip(files, probabilities, details or [{}] * len(files), strict=True)
+    shares = [1 / len(files)] * len(files) if probabilities is None else probabilities
+    rows = zip(files, shares, details or [{}] * len(files), strict=True)
     samples = [{"file": name, "probability": p, **more} for name, p, more in rows]
     content: dict[str, Any] = {
         "input": str(source) if source else None,

@@ -199,6 +199,5 @@ def _write(
         model=str(args.model),
         temperature=temperature,
         files=files,
-        probabilities=[1 / len(files)] * len(files),
         **more,
     )

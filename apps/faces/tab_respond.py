@@ -109,7 +109,6 @@ class Studio:
             model=Path(name).name,
             temperature=temperature,
             files=names,
-            probabilities=[1 / K] * K,
             asked=dict(asked),
             details=[{"attributes": has} for has in made.requests],
         )

@@ -224,5 +224,4 @@ def _write(args: argparse.Namespace, pictures: Any, *, sheet: Any = None) -> Non
         model=str(args.model),
         temperature=None,
         files=files,
-        probabilities=[1 / len(files)] * len(files),
     )

@@ -73,6 +73,7 @@ def forecast(args: argparse.Namespace) -> int:
             temperature=None,
             files=files,
             probabilities=found.probabilities.tolist(),
+            asked={"strength": args.strength, "mask": args.mask and str(args.mask)},
         )
     if not paths:
         print("perhaps: got no pictures in what was named", file=sys.stderr)

@@ -178,6 +178,11 @@ class Studio:
             temperature=None,
             files=films,
             probabilities=forecast.probabilities.tolist(),
+            asked={
+                "strength": scene.strength,
+                "painted": scene.strokes is not None,
+                "arrow": question.arrow,
+            },
         )
         files = [folder / part for part in (*parts, "samples.json")]
         out = pack(folder / f"{stem}.zip", files)

@@ -60,6 +60,7 @@ def test_all_files_of_a_forecast(photo: Path, weights: Path, tmp_path: Path) -> 
     assert grid.shape == (20, 26, 2) and grid.max() < 128
     said = json.loads((folder / "samples.json").read_text())
     assert said["seed"] == 5 and [one["file"] for one in said["samples"]] == ["1.gif", "2.gif"]
+    assert said["asked"] == {"strength": 1.0, "mask": None}
     assert [one["probability"] for one in said["samples"]] == pytest.approx(shares.tolist())
     with Image.open(folder / "1.gif") as film:
         assert (

@@ -167,6 +167,7 @@ def test_over_http_from_a_photo_to_what_is_taken_home(
         assert np.load(io.BytesIO(archive.read(rest[0])))["grid"].shape == (15, 20, 2)
         said = json.loads(archive.read("samples.json"))
     assert said["seed"] == 5 and [sample["file"] for sample in said["samples"]] == films
+    assert said["asked"] == {"strength": 1, "painted": False, "arrow": None}
     assert len(forecaster.asked) == asked + 1
 
 
