@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
-DOMAINS = ("colorization",)
+DOMAINS = ("colorization", "faces")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
