@@ -38,7 +38,7 @@ class Weights:
     nats: float = 0.0003  # all of the above, against the game: more, and texture is too dear
     adversarial: float = 1.0
     attributes: float = 2.0  # of resampled requests, nats an attribute
-    toggled: float = 1.5  # of the one that was turned round, nats
+    toggled: float = 3.0  # of the one that was turned round, nats
     held: float = 0.3  # of what moves when it is turned and should not, logits
     information: float = 0.1  # of what z tells about attributes, nats an attribute
     r1: float = 0.05
