@@ -15,7 +15,7 @@ from apps.faces.place import Frame, cut
 STRIDE = 8  # pixels of the input per place of the map
 SMALLEST, LARGEST = 24.0, 72.0  # sides of frames that one level of the pyramid is trained on
 LEVELS = (320, 160, 80, 40)  # long sides that a photo is looked at in
-THRESHOLD = 0.4  # score below which nothing counts as a face
+THRESHOLD = 0.5  # score below which nothing counts as a face
 GREY = 128  # what surrounds a photo
 
 _MARGIN = 32  # pixels of grey around a level, so that a face may fill the photo
