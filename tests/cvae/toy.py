@@ -52,8 +52,8 @@ class Game(nn.Module):
         self, batch: Any, generator: torch.Generator, player: str
     ) -> tuple[Tensor, dict[str, Tensor]]:
         x, _ = batch
-        fake = self.model(torch.ones(len(x), 1))
         with torch.autocast("cpu", enabled=False):
+            fake = self.model(torch.ones(len(x), 1))
             edge = self.critic(x).mean() - self.critic(fake).mean()
             decay = self.critic.weight.square().sum()
         return (decay - edge, {"edge": edge}) if player == "critic" else (edge, {})

@@ -91,7 +91,7 @@ def disc(number: int) -> tuple[np.ndarray, Frame]:
 
 def test_it_learns_where_discs_are(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    schedule = Schedule(steps=80, batch=16, learning_rate=5e-3, warmup=10, clip=10.0, ema=0.9)
+    schedule = Schedule(steps=120, batch=16, learning_rate=5e-3, warmup=10, clip=10.0, ema=0.9)
     objective = DetectorObjective(Detector(width=16, blocks=2))
     trainer = train(objective, discs, size=5000, schedule=schedule, out=tmp_path, progress=False)
     model = Detector(width=16, blocks=2)
