@@ -8,7 +8,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
-DOMAINS = ("colorization", "faces")
+# What commands call a domain, and its package.
+DOMAINS = {
+    "colorization": "apps.colorization",
+    "faces": "apps.faces",
+    "motion": "apps.motion",
+    "core": "apps.lab",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -127,7 +133,7 @@ def _run_export(args: argparse.Namespace) -> None:
 
 
 def _commands(domain: str) -> ModuleType:
-    return import_module(f"apps.{domain}.commands")
+    return import_module(f"{DOMAINS[domain]}.commands")
 
 
 def _version() -> str:

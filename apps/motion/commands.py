@@ -105,6 +105,26 @@ def train(args: argparse.Namespace) -> None:
     run(args, recipes=RECIPES, train_recipe=train_recipe)
 
 
+def evaluate(args: argparse.Namespace) -> None:
+    """Print and save the tables of a cache of windows; train the rivals that `--cache` lacks."""
+    from apps.motion.evaluate import evaluate as run
+    from apps.motion.rivals import plan_of, rivals
+    from apps.runtime import pick_device
+
+    device, training = pick_device(args.device), not args.no_training
+    run(
+        args.data,
+        out=args.out,
+        cache=args.cache,
+        weights=args.model or "motion",
+        others=rivals(args.data, args.cache, device=device, training=training),
+        split=args.split,
+        device=args.device,
+        limit=args.limit,
+        plan=plan_of(args.cache, training=training),
+    )
+
+
 def bench(args: argparse.Namespace) -> None:
     """Print seconds and memory."""
     from apps.motion.bench import bench as run

@@ -106,6 +106,11 @@ def test_temperature_gives_equal_shares_and_a_prefix(weights: Path, tmp_path: Pa
         (["colorize", "absent.png", "-o", "out"], "absent.png"),
         (["train", "colorization", "--recipe", "huge", "--data", "x", "--out", "y"], "huge"),
         (["train", "colorization", "--data", "absent", "--out", "y"], "absent"),
+        (["train", "motion", "--recipe", "huge", "--data", "x", "--out", "y"], "huge"),
+        (["train", "core", "--recipe", "huge", "--data", "x", "--out", "y"], "huge"),
+        (["forecast", "absent.png", "-o", "out"], "absent.png"),
+        (["data", "motion", "absent", "-o", "out"], "absent"),
+        (["latent", "sample", "-o", "out", "--model", "absent"], "absent"),
         (["export", "absent"], "absent"),
     ],
 )
