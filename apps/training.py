@@ -1,4 +1,4 @@
-"""Runs of every domain: `perhaps train`, and those that a cache keeps."""
+"""Runs of every domain: `perhaps train`, `perhaps evaluate`, and those that a cache keeps."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -38,6 +38,32 @@ def train(
             resume=args.resume,
             dry_run=args.dry_run,
         )
+
+
+def evaluate(
+    args: argparse.Namespace,
+    *,
+    model: str,
+    evaluate: Callable[..., Any],
+    rivals: Callable[..., Any],
+    plan_of: Callable[..., Any],
+) -> None:
+    """Measure `--model`, by default the shipped `model`, beside rivals and plain baselines.
+
+    Those that `--cache` lacks are trained there, unless `--no-training` leaves them out.
+    """
+    device, training = pick_device(args.device), not args.no_training
+    evaluate(
+        args.data,
+        out=args.out,
+        cache=args.cache,
+        weights=args.model or model,
+        others=rivals(args.data, args.cache, device=device, training=training),
+        split=args.split,
+        device=args.device,
+        limit=args.limit,
+        plan=plan_of(args.cache, training=training),
+    )
 
 
 def begun(run: Path) -> bool:

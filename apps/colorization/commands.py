@@ -71,22 +71,11 @@ def train(args: argparse.Namespace) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Print and save the table; train the rivals that the cache lacks."""
-    from apps.colorization.evaluate import evaluate as run
+    from apps.colorization.evaluate import evaluate as measure
     from apps.colorization.rivals import plan_of, rivals
-    from apps.runtime import pick_device
+    from apps.training import evaluate as run
 
-    device, training = pick_device(args.device), not args.no_training
-    run(
-        args.data,
-        out=args.out,
-        cache=args.cache,
-        weights=args.model or "colorization",
-        others=rivals(args.data, args.cache, device=device, training=training),
-        split=args.split,
-        device=args.device,
-        limit=args.limit,
-        plan=plan_of(args.cache, training=training),
-    )
+    run(args, model="colorization", evaluate=measure, rivals=rivals, plan_of=plan_of)
 
 
 def bench(args: argparse.Namespace) -> None:

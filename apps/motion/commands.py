@@ -107,22 +107,11 @@ def train(args: argparse.Namespace) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Print and save the tables of a cache of windows; train the rivals that `--cache` lacks."""
-    from apps.motion.evaluate import evaluate as run
+    from apps.motion.evaluate import evaluate as measure
     from apps.motion.rivals import plan_of, rivals
-    from apps.runtime import pick_device
+    from apps.training import evaluate as run
 
-    device, training = pick_device(args.device), not args.no_training
-    run(
-        args.data,
-        out=args.out,
-        cache=args.cache,
-        weights=args.model or "motion",
-        others=rivals(args.data, args.cache, device=device, training=training),
-        split=args.split,
-        device=args.device,
-        limit=args.limit,
-        plan=plan_of(args.cache, training=training),
-    )
+    run(args, model="motion", evaluate=measure, rivals=rivals, plan_of=plan_of)
 
 
 def bench(args: argparse.Namespace) -> None:
