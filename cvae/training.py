@@ -274,9 +274,12 @@ def autocast(device: torch.device) -> AbstractContextManager:
 
 
 def _players(objective: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """Who moves in a step, in order; what plays no game is one player without a name."""
+    """Who moves in a step, in order; what plays no game is one player without a name.
+
+    Parameters that ask for no gradient are given, and stay.
+    """
     players: Any = getattr(objective, "players", None)
-    return players() if players else {"": list(objective.parameters())}
+    return players() if players else {"": [p for p in objective.parameters() if p.requires_grad]}
 
 
 def rows_of(step: int, *, size: int, batch: int, seed: int) -> Tensor:

@@ -68,8 +68,8 @@ def train_kept(
     windows = cap_groups(windows, recipe.group)
     config = _config(name, recipe, windows)
     network: Any = objective.model
-    if recipe.tower and not begun(out):
-        start_tower(network.condition, recipe.tower)
+    if recipe.backbone and not begun(out):
+        start_tower(network.condition, recipe.backbone)
     trainer = resumed(
         objective,
         windows.tensors,
@@ -90,7 +90,7 @@ def _config(name: str, recipe: Recipe, windows: Windows) -> dict[str, Any]:
         "width": recipe.size.width,
         "schedule": asdict(recipe.schedule),
         "augment": dict(vars(recipe.augment)),
-        "tower": recipe.tower,
+        "backbone": recipe.backbone,
         "windows": len(windows),
         "scenes": len(set(windows.scenes)),
     }

@@ -21,10 +21,9 @@ OBJECTIVES: dict[str, Callable[[Any, Any, Augment], Any]] = {
 class Recipe:
     """A model, what it is trained on, and for how long.
 
-    `size` and `weights` are of the types that its `model`, a kind, takes. `tower` names the
-    shipped model whose image tower this one starts from, None for chance: the clips show few
-    scenes, photos show many. `group`: no group of clips is more than this share of what is
-    trained on.
+    `size` and `weights` are of the types that its `model`, a kind, takes. `backbone` names the
+    shipped weights through which its tower looks at a still, None for chance. `group`: no group
+    of clips is more than this share of what is trained on.
     """
 
     size: Any
@@ -32,7 +31,7 @@ class Recipe:
     weights: Any = field(default_factory=Weights)
     model: str = "mixture"
     augment: Augment = field(default_factory=Augment)
-    tower: str | None = "colorization"
+    backbone: str | None = "imagenet"
     group: float = 0.5
 
     def objective(self) -> Any:
@@ -54,7 +53,6 @@ RECIPES = {
     "base": Recipe(
         Size(width=96, spatial=8, rank=32),
         Schedule(steps=6000, batch=128, learning_rate=5e-4, clip=100.0),
-        tower=None,
     ),
     # Walker et al. at a quarter of their widths; two CPU cores, an hour
     "walker": Recipe(
@@ -62,7 +60,7 @@ RECIPES = {
         Schedule(steps=3000, learning_rate=5e-4, weight_decay=0.0, clip=1e4),
         WalkerWeights(),
         "walker",
-        tower=None,
+        backbone=None,
     ),
     # the same at their own widths; one large GPU
     "walker-full": Recipe(
@@ -70,6 +68,6 @@ RECIPES = {
         Schedule(steps=6000, batch=128, learning_rate=3e-4, weight_decay=0.0, clip=1e4),
         WalkerWeights(),
         "walker",
-        tower=None,
+        backbone=None,
     ),
 }

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
+from apps import runtime
+from apps.kinds import Kind
 from apps.motion.data import Windows, cap_groups, load_windows
 from apps.motion.recipe import Recipe
+from cvae.backbones import EfficientNetLite
 from cvae.training import Trainer, train
-from pretrained import store
+
+BACKBONES = {"efficientnet-lite0": Kind(dict, lambda _: EfficientNetLite())}
 
 
 def train_recipe(
@@ -42,8 +45,8 @@ def train_on(recipe: Recipe, windows: Windows, out: Path, **options: Any) -> Tra
     """Train on windows in memory; `options` are those of `cvae.training.train`, and `name`."""
     torch.manual_seed(recipe.schedule.seed)  # of the first weights only
     objective = recipe.objective()
-    if recipe.tower:
-        start_tower(objective.model.condition, recipe.tower)
+    if recipe.backbone:
+        start_tower(objective.model.condition, recipe.backbone)
     config: dict[str, Any] = {
         "domain": "motion",
         "recipe": options.pop("name", ""),
@@ -52,7 +55,7 @@ def train_on(recipe: Recipe, windows: Windows, out: Path, **options: Any) -> Tra
         "model": recipe.model,
         "size": asdict(recipe.size),
         "weights": asdict(recipe.weights),
-        "tower": recipe.tower,
+        "backbone": recipe.backbone,
     }
     return train(
         objective,
@@ -65,22 +68,10 @@ def train_on(recipe: Recipe, windows: Windows, out: Path, **options: Any) -> Tra
     )
 
 
-def start_tower(tower: nn.Module, model: str | Path) -> None:
-    """Give a tower the weights that another model's tower has learnt on photos.
-
-    Its own heads, which the other one lacks, stay as they are.
+def start_tower(tower: Any, backbone: str | Path) -> None:
+    """Give a tower the backbone that others have trained; its own layers stay as they are.
 
     Raises:
-        ValueError: the other tower has another width.
-        pretrained.store.WeightsError: it is not there, or damaged.
+        pretrained.store.WeightsError: it is not there, damaged, or no backbone.
     """
-    state = store.load(store.resolve(model)).state
-    own = tower.state_dict()
-    learnt = {key: state[f"condition.{key}"].float() for key in own if f"condition.{key}" in state}
-    odd = [key for key, value in learnt.items() if value.shape != own[key].shape]
-    if odd or not learnt:
-        raise ValueError(
-            f"got {model}, whose tower differs in {odd[0] if odd else 'every name'}, expected "
-            "one of the same width"
-        )
-    tower.load_state_dict(own | learnt)
+    tower.backbone, _ = runtime.load(backbone, domain="backbone", kinds=BACKBONES)

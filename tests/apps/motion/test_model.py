@@ -153,7 +153,7 @@ def test_a_run_holds_what_builds_its_model(
     make_windows: Callable[..., Windows], tmp_path: Path
 ) -> None:
     windows = make_windows(torch.randn(4, 5, 2, 20, 26))
-    recipe = Recipe(SIZE, Schedule(steps=2, batch=2, log_every=1), tower=None)
+    recipe = Recipe(SIZE, Schedule(steps=2, batch=2, log_every=1), backbone=None)
     trainer = train_on(recipe, windows, tmp_path / "run", name="tiny", progress=False)
     assert trainer.step == 2
     config = checkpoint.load(tmp_path / "run")["config"]

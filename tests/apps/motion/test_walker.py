@@ -250,7 +250,7 @@ def test_training_learns_a_constant_motion(
         WalkerWeights(),
         "walker",
         augment=Augment(crop=1.0, light=0.0),
-        tower=None,
+        backbone=None,
     )
     trainer = train_on(recipe, windows, tmp_path, progress=False)
     model: Any = trainer.model.eval()
@@ -261,7 +261,7 @@ def test_training_learns_a_constant_motion(
 
 
 def test_a_stored_run_is_built_again(make_windows: Callable[..., Windows], tmp_path: Path) -> None:
-    recipe = Recipe(SIZE, Schedule(steps=1, batch=2), WalkerWeights(), "walker", tower=None)
+    recipe = Recipe(SIZE, Schedule(steps=1, batch=2), WalkerWeights(), "walker", backbone=None)
     train_on(recipe, make_windows(torch.zeros(2, 5, 2, 20, 26)), tmp_path, progress=False)
     stored = checkpoint.load(tmp_path)["config"]
     assert stored["model"] == "walker" and stored["size"] == {"width": 3}
