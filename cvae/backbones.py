@@ -8,7 +8,6 @@ weights tell what a thing is for a quarter of a billion multiplications a still.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -40,6 +39,7 @@ class SameConv(nn.Conv2d):
     """A convolution that pads as TensorFlow does: what cannot be halved goes right and below.
 
     Example:
+        >>> import torch
         >>> SameConv(1, 1, 3, stride=2)(torch.zeros(1, 1, 8, 13)).shape
         torch.Size([1, 1, 4, 7])
     """
@@ -80,6 +80,7 @@ class EfficientNetLite(nn.Module):
     Shapes: sRGB `(B, 3, H, W)` in [-1, 1] -> `Seen`.
 
     Example:
+        >>> import torch
         >>> [tuple(x.shape[1:]) for x in EfficientNetLite()(torch.zeros(1, 3, 64, 96))]
         [(40, 8, 12), (112, 4, 6), (320, 2, 3)]
     """
@@ -124,8 +125,9 @@ def folded(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     def fold(name: str, conv: str, norm: str) -> None:
         gain = published[f"{norm}.weight"] / (published[f"{norm}.running_var"] + EPSILON).sqrt()
+        mean = published[f"{norm}.running_mean"]
         state[f"{name}.weight"] = published[f"{conv}.weight"] * gain[:, None, None, None]
-        state[f"{name}.bias"] = published[f"{norm}.bias"] - published[f"{norm}.running_mean"] * gain
+        state[f"{name}.bias"] = published[f"{norm}.bias"] - mean * gain
 
     fold("stem", "_conv_stem", "_bn0")
     number = 0

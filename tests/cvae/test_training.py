@@ -171,6 +171,19 @@ def test_gradients_are_clipped() -> None:
     assert torch.stack([g.square().sum() for g in grads]).sum().sqrt().item() <= 0.5001
 
 
+def test_what_asks_for_no_gradient_stays() -> None:
+    objective = Regression()
+    objective.model[0].requires_grad_(False)
+    before = {name: value.clone() for name, value in objective.model.state_dict().items()}
+    plan = replace(schedule(4), weight_decay=0.5)
+    trainer = Trainer(objective, plan, device=CPU)
+    trainer.update(data(torch.arange(8)))
+    for name, value in objective.model.state_dict().items():
+        given = name.startswith("0.")
+        assert torch.equal(value, before[name]) == given, name
+        assert torch.equal(trainer.average[name], before[name]) == given, name
+
+
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert run(tmp_path / "new", 50, dry_run=True).step == 2
     assert not (tmp_path / "new").exists()

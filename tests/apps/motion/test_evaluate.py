@@ -33,7 +33,7 @@ from pretrained import store
 
 CPU = torch.device("cpu")
 SIZE = Size(width=8, whole=3, spatial=2, components=2, rank=2)
-PLAN = Plan(Recipe(SIZE, Schedule(steps=1, batch=4), backbone=None), kinds=3, resamples=50)
+PLAN = Plan(Recipe(SIZE, Schedule(steps=1, batch=4)), kinds=3, resamples=50)
 
 
 def world(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,6 @@ from apps.motion.scores import joint_energy
 from apps.motion.train import start_tower, train_on
 from cvae import checkpoint
 from cvae.model import CVAE
-from cvae.tower import Tower
 from cvae.training import Schedule, Trainer
 from pretrained import store
 
@@ -64,21 +63,12 @@ def test_answers_belong_to_their_still(model: CVAE) -> None:
         assert torch.allclose(together[i], alone[0], atol=1e-5)
 
 
-def test_colour_of_the_same_lightness_is_not_seen(model: CVAE) -> None:
-    """The tower has learnt on grey photos; red and its grey are one to it."""
-    grey = torch.full((1, 3, 32, 48), -0.003)  # sRGB red has the L* of this grey, 53.2
-    red = torch.tensor([1.0, -1.0, -1.0])[None, :, None, None].expand(1, 3, 32, 48)
-    a, b = model.condition(grey), model.condition(red)
-    assert torch.allclose(a.coarse, b.coarse, atol=2e-3)
-
-
 def test_every_parameter_learns(model: CVAE) -> None:
     objective = Objective(model, Weights(answers=2))
     loss, stats = objective(batch(), torch.Generator().manual_seed(0))
     loss.backward()
     silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-    # the finest map is for photos: motion has cells of eight pixels
-    assert all("up1" in n or "from2" in n for n in silent), silent
+    assert all(n.startswith("condition.backbone.") for n in silent), silent
     assert set(stats) == {"likelihood", "kl", "prior", "hint", "places", "whole"}
 
 
@@ -134,6 +124,7 @@ def test_training_learns_what_moves() -> None:
     """A bright half goes right by 8 px or left; the dark half stays."""
     torch.manual_seed(0)
     objective = Objective(build(SIZE), Weights(answers=2))
+    start_tower(objective.model.condition, "imagenet")
     schedule = Schedule(steps=60, batch=8, learning_rate=5e-3, warmup=5)
     trainer = Trainer(objective, schedule, device=torch.device("cpu"))
     frames = torch.full((8, 3, 32, 48), -0.7)
@@ -153,7 +144,7 @@ def test_a_run_holds_what_builds_its_model(
     make_windows: Callable[..., Windows], tmp_path: Path
 ) -> None:
     windows = make_windows(torch.randn(4, 5, 2, 20, 26))
-    recipe = Recipe(SIZE, Schedule(steps=2, batch=2, log_every=1), backbone=None)
+    recipe = Recipe(SIZE, Schedule(steps=2, batch=2, log_every=1))
     trainer = train_on(recipe, windows, tmp_path / "run", name="tiny", progress=False)
     assert trainer.step == 2
     config = checkpoint.load(tmp_path / "run")["config"]
@@ -165,22 +156,20 @@ def test_a_run_holds_what_builds_its_model(
     assert model.state_dict().keys() == own.model.state_dict().keys()
 
 
-def test_a_tower_starts_from_that_of_a_photo_model(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    photo = Tower(width=8).state_dict()
-    state = {f"condition.{key}": value for key, value in photo.items()}
-    store.save(tmp_path / "photos", state=state, config={"domain": "photos"}, card="")
-    tower: Any = build(SIZE).condition
-    hint = tower.hint.weight.clone()
-    start_tower(tower, tmp_path / "photos")
-    own = tower.state_dict()
-    assert all(torch.equal(own[key], value) for key, value in photo.items())
-    assert torch.equal(tower.hint.weight, hint)
-    with pytest.raises(ValueError, match="expected one of the same width"):
-        start_tower(build(Size(width=16)).condition, tmp_path / "photos")
+def test_a_recipe_looks_through_the_shipped_backbone_and_leaves_it_alone(
+    make_windows: Callable[..., Windows], tmp_path: Path
+) -> None:
+    shipped = store.load(store.resolve(str(RECIPES["small"].backbone))).state
+    recipe = Recipe(SIZE, Schedule(steps=2, batch=2, weight_decay=0.5))
+    windows = make_windows(torch.randn(4, 5, 2, 20, 26))
+    trainer = train_on(recipe, windows, tmp_path / "run", progress=False)
+    model: Any = trainer.model
+    for key, value in model.condition.backbone.state_dict().items():
+        assert torch.equal(value, shipped[key].float()), key
+        assert torch.equal(trainer.average[f"condition.backbone.{key}"], value), key
 
 
-def test_the_shipped_tower_fits_the_recipe() -> None:
-    recipe = RECIPES["small"]
-    assert recipe.tower is not None
-    start_tower(build(recipe.size).condition, recipe.tower)
+def test_other_weights_are_no_backbone(tmp_path: Path) -> None:
+    store.save(tmp_path / "photos", state={}, config={"domain": "photos"}, card="")
+    with pytest.raises(store.WeightsError, match="expected 'backbone'"):
+        start_tower(build(SIZE).condition, tmp_path / "photos")

@@ -30,7 +30,6 @@ TINY = Recipe(
     Size(width=8),
     Schedule(steps=30, batch=8, learning_rate=1e-2, warmup=5, ema=0.8),
     augment=Augment(crop=1.0, light=0.0),
-    backbone=None,
 )
 
 

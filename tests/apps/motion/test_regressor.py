@@ -34,7 +34,6 @@ TINY = Recipe(
     Size(width=8),
     Schedule(steps=40, batch=8, learning_rate=1e-2, warmup=5, ema=0.8),
     augment=Augment(crop=1.0, light=0.0),
-    backbone=None,
 )
 
 
@@ -219,4 +218,4 @@ def test_the_network_has_a_number_a_cell(height: int, width: int) -> None:
     assert network(frames).shape == (2, 10, height // 8, width // 8)
     network(frames).sum().backward()
     silent = [n for n, p in network.named_parameters() if p.grad is None]
-    assert all("up1" in n or "from2" in n or "hint" in n for n in silent), silent
+    assert all("backbone" in n or "hint" in n for n in silent), silent
