@@ -13,11 +13,13 @@ import gradio as gr
 from apps.colorization import tab as colorization
 from apps.faces import tab as faces
 from apps.images import MAX_BYTES
+from apps.lab import tab as lab
 
 # One line a domain: its name on the page, what draws its tab, what loads its model on a device.
 TABS: tuple[tuple[str, Callable[..., None], Callable[[str], Any]], ...] = (
     ("Colorize", colorization.tab, colorization.load),
     ("Faces", faces.tab, faces.load),
+    ("Latent lab", lab.tab, lab.load),
 )
 
 HOUR = 3600  # seconds
