@@ -13,6 +13,7 @@ from apps.runtime import pick_device
 from cvae import checkpoint, training
 from cvae.parallel import process_group
 from cvae.training import Fetch, Schedule, Trainer
+from pretrained import store
 
 
 def train(
@@ -53,11 +54,13 @@ def evaluate(
     Those that `--cache` lacks are trained there, unless `--no-training` leaves them out.
     """
     device, training = pick_device(args.device), not args.no_training
+    weights = args.model or model
+    store.resolve(weights)  # that it is not there is told before an hour of training
     evaluate(
         args.data,
         out=args.out,
         cache=args.cache,
-        weights=args.model or model,
+        weights=weights,
         others=rivals(args.data, args.cache, device=device, training=training),
         split=args.split,
         device=args.device,
