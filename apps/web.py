@@ -14,11 +14,13 @@ from apps.colorization import tab as colorization
 from apps.faces import tab as faces
 from apps.images import MAX_BYTES
 from apps.lab import tab as lab
+from apps.motion import tab as motion
 
 # One line a domain: its name on the page, what draws its tab, what loads its model on a device.
 TABS: tuple[tuple[str, Callable[..., None], Callable[[str], Any]], ...] = (
     ("Colorize", colorization.tab, colorization.load),
     ("Faces", faces.tab, faces.load),
+    ("Motion", motion.tab, motion.load),
     ("Latent lab", lab.tab, lab.load),
 )
 

@@ -34,7 +34,7 @@ class SceneTower(nn.Module):
     """Reads a still through a backbone that knows what things are, and has a first idea of motion.
 
     What moves is mostly a question of what it is, and the clips show too few scenes to learn that
-    from: with maps that were learnt on photos in grey, a fifth more of the pairs of a moving and a
+    from: with a tower of our own, learnt on photos in grey, twice as many pairs of a moving and a
     still cell were told the wrong way round.
 
     Shapes: sRGB `(B, 3, H, W)` in [-1, 1], H and W multiples of 16 -> `Scene`.

@@ -42,8 +42,7 @@ class Recipe:
 
 
 RECIPES = {
-    # one CPU core, twenty minutes; in three times as long, with farther crops and less decay, what
-    # is shown lost on val (energy, min-ED@5) and told better what moves
+    # one CPU core, less than half an hour
     "small": Recipe(
         Size(width=32),
         Schedule(steps=1200, learning_rate=5e-4, weight_decay=0.05, clip=100.0),

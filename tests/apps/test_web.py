@@ -241,7 +241,8 @@ def test_doors_are_closed(site: Site) -> None:
     assert httpx.get(f"{site.url}gradio_api/file={Path(__file__)}").status_code >= 400
     named = [fn for fn in site.blocks.fns.values() if fn.api_visibility == "public"]
     faces = ["faces", "face", "progress", "edit", "complete"]
-    assert [fn.api_name for fn in named] == ["colorize", *faces, "latent", "latents"]
+    motion = ["forecast", "gif", "mp4", "numbers", "archive"]
+    assert [fn.api_name for fn in named] == ["colorize", *faces, *motion, "latent", "latents"]
     heavy = [fn for fn in site.blocks.fns.values() if fn.name == "colorize"]
     assert {fn.concurrency_id for fn in heavy} == {"model"} and len(heavy) == 3
 
