@@ -1,14 +1,16 @@
 """Tables and plots that every domain's `evaluate` prints and saves."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 
 from cvae.metrics import Interval
 
@@ -181,13 +183,22 @@ def plot_lines(
     y: str,
     title: str = "",
     log_x: bool = False,
+    bold: Collection[str] = (),
 ) -> None:
-    """Draw named curves into a PNG."""
+    """Draw named curves into a PNG.
+
+    Args:
+        bold: curves that stand out; where there are any, they alone have bands.
+    """
     figure, axes = _figure(7, 4.5)
+    axes.set_prop_cycle(cycler(linestyle=["-", "--"]) * rcParams["axes.prop_cycle"])
     ticks = sorted({value for curve in curves.values() for value in curve.x})
     for name, curve in curves.items():
-        (line,) = axes.plot(curve.x, curve.y, marker="." if len(curve.x) < 20 else "", label=name)
-        if curve.low is not None and curve.high is not None:
+        marker = "." if len(curve.x) < 20 else ""
+        width = 3 if name in bold else 1.5
+        (line,) = axes.plot(curve.x, curve.y, marker=marker, label=name, linewidth=width)
+        banded = curve.low is not None and curve.high is not None
+        if banded and (name in bold or not bold):
             axes.fill_between(curve.x, curve.low, curve.high, color=line.get_color(), alpha=0.15)
     if log_x:
         axes.set_xscale("log", base=2)

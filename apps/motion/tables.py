@@ -164,5 +164,6 @@ def figures(table: Table, out: Path) -> list[str]:
             if known:
                 low, high = [c.low for c in known.values()], [c.high for c in known.values()]
                 curves[name] = Curve([*known], [c.mean for c in known.values()], low, high)
-        plot_lines(out / file, curves, x="k", y="min-ED, px", title=title, log_x=True)
+        labels = {"x": "k", "y": "min-ED, px", "title": title}
+        plot_lines(out / file, curves, **labels, log_x=True, bold=(OURS, SHOWN))
     return [*files]
