@@ -11,9 +11,9 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-STEM = 32
+_STEM = 32
 # repeats, kernel, stride, expansion, channels; each row of Table 1 of Tan and Le
-STAGES = (
+_STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
     (2, 5, 2, 6, 40),
@@ -22,9 +22,9 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-SEEN = {2: 8, 4: 16, 6: 32}  # stages that are looked at, and pixels a cell of theirs
-CHANNELS = tuple(STAGES[stage][-1] for stage in SEEN)  # 40, 112, 320
-EPSILON = 1e-3  # of batch norm, as it was trained
+_SEEN = {2: 8, 4: 16, 6: 32}  # stages that are looked at, and pixels a cell of theirs
+CHANNELS = tuple(_STAGES[stage][-1] for stage in _SEEN)  # 40, 112, 320
+_EPSILON = 1e-3  # of batch norm, as it was trained
 
 
 class Seen(NamedTuple):
@@ -54,7 +54,7 @@ class SameConv(nn.Conv2d):
         return super().forward(F.pad(x, pads) if any(pads) else x)
 
 
-class Bottleneck(nn.Module):
+class _Bottleneck(nn.Module):
     """Inverted bottleneck (Sandler et al., 2018): widen, look around by channel, narrow."""
 
     def __init__(self, inputs: int, outputs: int, *, kernel: int, stride: int, expand: int):
@@ -87,15 +87,15 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = SameConv(3, STEM, 3, stride=2)
+        self.stem = SameConv(3, _STEM, 3, stride=2)
         self.stages = nn.ModuleList()
-        inputs = STEM
-        for repeats, kernel, stride, expand, outputs in STAGES:
+        inputs = _STEM
+        for repeats, kernel, stride, expand, outputs in _STAGES:
             blocks = nn.Sequential()
             for n in range(repeats):
                 step = stride if n == 0 else 1
                 blocks.append(
-                    Bottleneck(inputs, outputs, kernel=kernel, stride=step, expand=expand)
+                    _Bottleneck(inputs, outputs, kernel=kernel, stride=step, expand=expand)
                 )
                 inputs = outputs
             self.stages.append(blocks)
@@ -106,7 +106,7 @@ class EfficientNetLite(nn.Module):
         seen = []
         for number, stage in enumerate(self.stages):
             x = stage(x)
-            if number in SEEN:
+            if number in _SEEN:
                 seen.append(x)
         return Seen(*seen)
 
@@ -124,14 +124,14 @@ def folded(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
 
     def fold(name: str, conv: str, norm: str) -> None:
-        gain = published[f"{norm}.weight"] / (published[f"{norm}.running_var"] + EPSILON).sqrt()
+        gain = published[f"{norm}.weight"] / (published[f"{norm}.running_var"] + _EPSILON).sqrt()
         mean = published[f"{norm}.running_mean"]
         state[f"{name}.weight"] = published[f"{conv}.weight"] * gain[:, None, None, None]
         state[f"{name}.bias"] = published[f"{norm}.bias"] - mean * gain
 
     fold("stem", "_conv_stem", "_bn0")
     number = 0
-    for stage, (repeats, *_, expand, _) in enumerate(STAGES):
+    for stage, (repeats, *_, expand, _) in enumerate(_STAGES):
         for n in range(repeats):
             own, theirs = f"stages.{stage}.{n}", f"_blocks.{number}"
             if expand > 1:

@@ -303,7 +303,7 @@ def test_every_example_is_a_photo_with_its_attribution() -> None:
         assert images.read(example.path).pixels.shape[0] > 200
         assert "public domain" in example.attribution or "CC0" in example.attribution
     with web.workplace():
-        text = json.dumps(web.build().get_config_file(), ensure_ascii=False)
+        text = json.dumps(web.build().get_config_file(), ensure_ascii=False, default=str)
     assert all(example.attribution in text for example in found)
 
 

@@ -4,7 +4,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cvae.backbones import EPSILON, STAGES, STEM, EfficientNetLite, SameConv, folded
+from cvae.backbones import EfficientNetLite, SameConv, folded
+
+# Table 1 of Tan and Le (2019): repeats, kernel, stride, expansion, channels
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+STEM, EPSILON = 32, 1e-3
 
 
 def published(generator: torch.Generator) -> dict[str, Tensor]:
