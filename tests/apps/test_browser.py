@@ -73,6 +73,11 @@ def test_from_upload_to_download(tab: Any, expect: Any, tmp_path: Path) -> None:
         assert (image.format, image.size) == ("PNG", (width, height))
 
 
+def test_no_tab_hides_behind_a_menu(tab: Any, expect: Any) -> None:
+    for name, *_ in web.TABS:
+        expect(tab.get_by_role("tab", name=name)).to_be_visible()
+
+
 def test_rolling_again_shows_another_seed_and_other_answers(tab: Any, expect: Any) -> None:
     seed = tab.get_by_label("Seed")
     first = tab.locator(".answers img").first
