@@ -22,7 +22,7 @@ _STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-_SEEN = {2: 8, 4: 16, 6: 32}  # stages that are looked at, and pixels a cell of theirs
+_SEEN = (2, 4, 6)  # stages that are looked at: cells of 8, 16 and 32 pixels
 CHANNELS = tuple(_STAGES[stage][-1] for stage in _SEEN)  # 40, 112, 320
 _EPSILON = 1e-3  # of batch norm, as it was trained
 
