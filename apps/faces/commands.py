@@ -123,8 +123,11 @@ def evaluate(args: argparse.Namespace) -> None:
     from apps.faces.evaluate import evaluate as run
     from apps.faces.rivals import JUDGE, rivals
     from apps.runtime import pick_device
+    from pretrained import store
 
     device, training = pick_device(args.device), not args.no_training
+    weights = args.model or "faces"
+    store.resolve(weights)  # that it is not there is told before an hour of training
     others = rivals(args.data, args.cache, device=device, training=training)
     if JUDGE not in others:
         raise ValueError(
@@ -135,7 +138,7 @@ def evaluate(args: argparse.Namespace) -> None:
         args.data,
         out=args.out,
         judge=others.pop(JUDGE),
-        weights=args.model or "faces",
+        weights=weights,
         others=others,
         split=args.split,
         device=args.device,

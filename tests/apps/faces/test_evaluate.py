@@ -21,6 +21,7 @@ from apps.faces.truth import Plan
 from apps.report import Report, Table
 from cvae.metrics import Interval
 from pretrained import store
+from pretrained.store import WeightsError
 from tests.apps.faces import planted
 
 PLAN = Plan(resamples=20, parts=4, pairs=3, copies=16, bounded=3, draws=3)
@@ -175,8 +176,17 @@ def test_what_cannot_be_judged_says_so(
 
 def test_without_training_a_judge_must_be_there(data: Path, tmp_path: Path) -> None:
     args = argparse.Namespace(
-        data=data, cache=tmp_path, out=tmp_path / "out", device="cpu", no_training=True
+        data=data, cache=tmp_path, out=tmp_path / "out", device="cpu", no_training=True, model=None
     )
     with pytest.raises(ValueError, match=rivals.JUDGE):
+        commands.evaluate(args)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_is_not_there_is_missed_before_anything_is_trained(tmp_path: Path) -> None:
+    args = argparse.Namespace(
+        data=tmp_path, cache=tmp_path, out=tmp_path, device="cpu", no_training=False, model="none"
+    )
+    with pytest.raises(WeightsError, match="none"):
         commands.evaluate(args)
     assert list(tmp_path.iterdir()) == []
