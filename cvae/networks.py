@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvae.distributions import DiagonalNormal
-from cvae.layers import ResidualBlock, downsample, groups_of, upsample
+from cvae.layers import GroupNorm, ResidualBlock, downsample, upsample
 
 
 def mlp(sizes: Sequence[int]) -> nn.Sequential:
@@ -56,7 +56,7 @@ class ConvEncoder(nn.Module):
         self.levels = nn.Sequential()
         for inputs, width in zip((channels, *widths[:-1]), widths, strict=True):
             self.levels.extend([downsample(inputs, width), ResidualBlock(width)])
-        self.norm = nn.GroupNorm(groups_of(widths[-1]), widths[-1])
+        self.norm = GroupNorm(widths[-1])
         self.out = nn.Linear(widths[-1] * coarse**2, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ class ConvDecoder(nn.Module):
                 for a, b in zip(reversed(widths), narrower, strict=True)
             ]
         )
-        self.norm = nn.GroupNorm(groups_of(widths[0]), widths[0])
+        self.norm = GroupNorm(widths[0])
         self.out = nn.Conv2d(widths[0], channels, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:

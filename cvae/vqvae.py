@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cvae.layers import ResidualBlock, downsample, groups_of, upsample
+from cvae.layers import GroupNorm, ResidualBlock, downsample, upsample
 from cvae.likelihoods import gaussian
 from cvae.objective import Likelihood
 from cvae.quantize import Quantized, VectorQuantizer
@@ -199,7 +199,7 @@ def _down(inputs: int, width: int, halvings: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for channels in (inputs, *[width] * (halvings - 1)):
         layers += [downsample(channels, width), ResidualBlock(width)]
-    return nn.Sequential(*layers, ResidualBlock(width), nn.GroupNorm(groups_of(width), width))
+    return nn.Sequential(*layers, ResidualBlock(width), GroupNorm(width))
 
 
 class _Up(nn.Module):
@@ -212,7 +212,7 @@ class _Up(nn.Module):
         self.steps = nn.ModuleList(
             [nn.Conv2d(width, width, 3, padding=1) for _ in range(halvings)]
         )
-        self.norm = nn.GroupNorm(groups_of(width), width)
+        self.norm = GroupNorm(width)
         self.out = nn.Conv2d(width, outputs, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvae.distributions import DiagonalNormal
-from cvae.layers import ResidualBlock, downsample, groups_of, upsample
+from cvae.layers import GroupNorm, ResidualBlock, downsample, upsample
 from cvae.networks import mlp
 
 COARSEST = 4  # pixels of the map that a face grows from; four doublings make 64
@@ -43,7 +43,7 @@ class FaceEncoder(nn.Module):
         self.steps = nn.ModuleList(
             [downsample(a, b) for a, b in zip(widths, (*widths[1:], widths[-1]), strict=True)]
         )
-        self.norm = nn.GroupNorm(groups_of(widths[-1]), widths[-1])
+        self.norm = GroupNorm(widths[-1])
         self.out = nn.Linear(widths[-1] * COARSEST**2, 2 * latent)
 
     def forward(self, x: Tensor, context: Tensor) -> DiagonalNormal:
@@ -71,7 +71,7 @@ class FaceDecoder(nn.Module):
         self.start = nn.Linear(latent, widths[0] * COARSEST**2)
         self.blocks = nn.ModuleList([ResidualBlock(w, context=style) for w in widths])
         self.steps = nn.ModuleList([nn.Conv2d(a, b, 1) for a, b in pairwise(widths)])
-        self.norm = nn.GroupNorm(groups_of(width), width)
+        self.norm = GroupNorm(width)
         self.thin = nn.Conv2d(width, width // 2, 3, padding=1)
         self.fine = nn.Conv2d(width // 2, width // 2, 3, padding=1)
         self.out = nn.Conv2d(width // 2, 3, 3, padding=1)

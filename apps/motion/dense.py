@@ -17,7 +17,7 @@ from apps.motion.networks import SceneTower
 from apps.motion.recipe import Recipe
 from apps.motion.train import start_tower
 from apps.training import begun, resumed
-from cvae.layers import ResidualBlock, groups_of, start_small, upsample
+from cvae.layers import GroupNorm, ResidualBlock, start_small, upsample
 
 
 class CellNetwork(nn.Module):
@@ -36,7 +36,7 @@ class CellNetwork(nn.Module):
         self.condition = SceneTower(width=width)
         self.coarse = nn.Conv2d(4 * width, w2, 1)
         self.blocks = nn.Sequential(ResidualBlock(w2), ResidualBlock(w2))
-        self.norm = nn.GroupNorm(groups_of(w2), w2)
+        self.norm = GroupNorm(w2)
         self.out = nn.Conv2d(w2, channels, 1)
         start_small(self.out, std=1e-2)
 

@@ -4,15 +4,30 @@ import pytest
 import torch
 from torch import nn
 
-from cvae.layers import FiLM, ResidualBlock, SelfAttention, downsample, groups_of, upsample
+from cvae.layers import FiLM, GroupNorm, ResidualBlock, SelfAttention, downsample, upsample
 
 SIZES = [(1, 1), (3, 5), (7, 2), (8, 8)]
 
 
 @pytest.mark.parametrize("channels", [1, 6, 7, 11, 32, 48])
 def test_groups_divide(channels: int) -> None:
-    groups = groups_of(channels)
+    groups = GroupNorm(channels).num_groups
     assert channels % groups == 0 and 1 <= groups <= 8
+
+
+@pytest.mark.parametrize("channels", [24, 160])
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_group_norm_is_the_same_in_any_memory(channels: int, memory: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    norm = GroupNorm(channels)
+    nn.init.normal_(norm.weight)
+    x = torch.randn(2, channels, 6, 5).bfloat16()
+    groups = x.double().reshape(2, norm.num_groups, -1)
+    groups = groups - groups.mean(2, keepdim=True)
+    groups = groups / (groups.square().mean(2, keepdim=True) + norm.eps).sqrt()
+    expected = groups.view(x.shape) * norm.weight.double()[:, None, None]
+    found = norm(x.to(memory_format=memory)).double()
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02)
 
 
 def test_film_starts_as_the_identity_and_then_scales_and_shifts() -> None:
