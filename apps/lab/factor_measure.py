@@ -18,7 +18,7 @@ from cvae.metrics import Interval, bootstrap
 from cvae.model import CVAE
 from cvae.objective import active_units, kl_per_dimension
 
-BLOCK = 1000  # pictures that a model sees at once
+BLOCK = 250  # pictures that a model sees at once: their maps stay in the caches of a processor
 
 
 @dataclass(frozen=True)
