@@ -19,6 +19,7 @@ HIDDEN = -1.0  # what stands in a condition in place of a pixel that is not give
 SPLITS = ("train", "val", "test")
 
 _ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+_KERAS = ("x_train", "y_train", "x_test", "y_test")  # the same in the file that Keras fetches
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def load_digits(data: Path, split: str) -> Digits:
 
     Args:
         data: the folder that holds `mnist.npz`, or the file: uint8 pictures `train_images` and
-            `test_images` `(N, 28, 28)` with `train_labels` and `test_labels` `(N,)`.
+            `test_images` `(N, 28, 28)` with `train_labels` and `test_labels` `(N,)`; or as Keras
+            names them, `x_train`, `y_train`, `x_test` and `y_test`.
 
     Raises:
         ValueError: no such split, no such file, or one that is no such thing.
@@ -108,7 +110,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"got {path}, where there is no file, expected {wanted}")
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in _ARRAYS}
+            names = _KERAS if _KERAS[0] in file else _ARRAYS
+            arrays = {name: file[own] for name, own in zip(_ARRAYS, names, strict=True)}
     except Exception as error:  # whatever a damaged archive makes NumPy say
         raise ValueError(
             f"got {path}, which cannot be read ({type(error).__name__}), expected {wanted}"

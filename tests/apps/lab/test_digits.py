@@ -32,6 +32,16 @@ def test_a_file_serves_as_well_as_its_folder_and_always_the_same(data: Path) -> 
     assert torch.equal(one.numbers, other.numbers) and torch.equal(one.pixels, other.pixels)
 
 
+def test_the_names_that_keras_gives_are_known(tmp_path: Path, data: Path) -> None:
+    own = ("train_images", "train_labels", "test_images", "test_labels")
+    keras = ("x_train", "y_train", "x_test", "y_test")
+    whole = arrays()
+    named: dict[str, Any] = {k: whole[name] for k, name in zip(keras, own, strict=True)}
+    np.savez(tmp_path / "mnist.npz", **named)
+    one, other = load_digits(tmp_path, "test"), load_digits(data, "test")
+    assert torch.equal(one.pixels, other.pixels) and torch.equal(one.labels, other.labels)
+
+
 def test_tensors_are_in_range(digits: Digits) -> None:
     x, labels = digits.tensors(torch.tensor([3, 1]))
     assert x.shape == (2, 1, 28, 28) and x.dtype == torch.float32
