@@ -300,16 +300,20 @@ def _order(size: int, seed: int) -> Tensor:
 
 
 def _batches(fetch: Fetch, size: int, trainer: Trainer, steps: int) -> Iterator[Batch]:
-    """Batches from the current step on, the next one fetched while this one is used."""
+    """Batches from the current step on; where a GPU uses one, the next is fetched meanwhile."""
 
     def get(step: int) -> Batch:
         schedule = trainer.schedule
         rows = rows_of(step, size=size, batch=schedule.batch, seed=schedule.seed)
         return fetch(rows[trainer.rank :: trainer.world])
 
+    left = range(trainer.step, steps)
+    if trainer.device.type == "cpu":  # all its cores are at work: one thread more holds them up
+        yield from map(get, left)
+        return
     with ThreadPoolExecutor(1) as ahead:
         upcoming = ahead.submit(get, trainer.step)
-        for step in range(trainer.step, steps):
+        for step in left:
             batch = upcoming.result()
             if step + 1 < steps:
                 upcoming = ahead.submit(get, step + 1)
