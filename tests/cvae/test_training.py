@@ -7,13 +7,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from cvae import checkpoint
+from cvae import checkpoint, training
 from cvae.training import Schedule, Trainer, rows_of
 from tests.cvae.toy import SIZE, Game, Regression, data, run, schedule
 
@@ -298,3 +299,15 @@ def test_a_game_resumes_as_if_unbroken() -> None:
     for _ in range(3):
         again.update((x, x))
     assert_same(whole.state(), again.state())
+
+
+@pytest.mark.parametrize("began", [0, 3])
+def test_a_gpu_is_fed_the_batches_that_a_cpu_is(began: int) -> None:
+    def batches(device: str) -> list[list[int]]:
+        trainer: Any = SimpleNamespace(
+            device=torch.device(device), step=began, rank=0, world=1, schedule=schedule(7, batch=4)
+        )
+        return [rows.tolist() for rows in training._batches(torch.clone, 10, trainer, 7)]
+
+    assert batches("cuda") == batches("cpu")
+    assert len(batches("cpu")) == 7 - began
