@@ -60,8 +60,8 @@ def law_name(codec: str, level: int) -> str:
     return f"{codec}-law-{level}"
 
 
-# Minutes on two CPU cores, estimated from a few steps on one: a codec of one level 10, of two 15,
-# a law of 7×7 codes 9, of 8×8 given 4×4 codes 12, of 4×4 codes 4, of pixels 30.
+# Minutes on one CPU core, the other one busy: a codec of one level 8, of two 11 to 16, a law of
+# 7×7 codes 7 to 12, of 8×8 given 4×4 codes 10 to 12, of 4×4 codes 4, of pixels 28.
 CODECS = {
     **{f"vq-{k}": _codec(k, levels=1) for k in (16, 64, 256)},
     **{f"vq2-{k}": _codec(k, levels=2) for k in (16, 64)},
