@@ -54,8 +54,7 @@ def evaluate(
     Those that `--cache` lacks are trained there, unless `--no-training` leaves them out.
     """
     device, training = pick_device(args.device), not args.no_training
-    weights = args.model or model
-    store.resolve(weights)  # that it is not there is told before an hour of training
+    weights = weights_of(args, model)
     evaluate(
         args.data,
         out=args.out,
@@ -67,6 +66,17 @@ def evaluate(
         limit=args.limit,
         plan=plan_of(args.cache, training=training),
     )
+
+
+def weights_of(args: argparse.Namespace, model: str) -> str:
+    """`--model`, by default the shipped `model`; that it is not there is told before training.
+
+    Raises:
+        pretrained.store.WeightsError: there is no such model.
+    """
+    weights: str = args.model or model
+    store.resolve(weights)
+    return weights
 
 
 def begun(run: Path) -> bool:

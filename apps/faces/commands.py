@@ -123,11 +123,10 @@ def evaluate(args: argparse.Namespace) -> None:
     from apps.faces.evaluate import evaluate as run
     from apps.faces.rivals import JUDGE, rivals
     from apps.runtime import pick_device
-    from pretrained import store
+    from apps.training import weights_of
 
     device, training = pick_device(args.device), not args.no_training
-    weights = args.model or "faces"
-    store.resolve(weights)  # that it is not there is told before an hour of training
+    weights = weights_of(args, "faces")
     others = rivals(args.data, args.cache, device=device, training=training)
     if JUDGE not in others:
         raise ValueError(
