@@ -75,7 +75,7 @@ def _sprites(loss: Loss) -> Recipe:
     return Recipe(SpriteSize(), SWEEP, "sprites", loss, "static", data="sprites")
 
 
-# Minutes on one CPU core, the other one busy: vae-static 6, vae-dynamic, ae, cvae and conv 16 each,
+# Minutes on one CPU core, the other one busy: vae-static 6, vae-dynamic, ae, cvae and conv 16,
 # iwae-50 46, plane 5, classifier 2, a baseline 1, a model of quadrants 4, each of the eight of
 # sprites 14 (and 2 to measure it).
 RECIPES = {
