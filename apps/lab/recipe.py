@@ -62,7 +62,8 @@ class Recipe:
 # Sums of nats have gradients of tens to thousands: clipping is for what breaks, not for these.
 PLAIN = Schedule(steps=20_000, batch=200, learning_rate=1e-3, clip=1e4)
 SHORT = replace(PLAIN, steps=5500)
-# Pixels that are never drawn twice are not learnt by heart: three times the steps are 1.3 nats.
+# Pixels that are never drawn twice are not learnt by heart: three times the steps are 1.3 nats on
+# val.
 LONG = replace(PLAIN, steps=60_000)
 
 # Sprites: one network for all weights β of the divergence, or of the total correlation alone; with
