@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from apps.faces.change import transfer
 from apps.faces.frame import to_image
 from apps.faces.place import SIZE, Frame, cut, paste
 from cvae.latent import optimise
@@ -26,8 +27,8 @@ def edit(
     """The photo with its face `x` `(1, 3, 64, 64)` as `new` instead of as it `has`, `(1, A)`."""
     before, after = model.condition(has), model.condition(new)
     z = model.posterior(x, before).mean[None]
-    old, changed = model.decode(z, before)[0, 0], model.decode(z, after)[0, 0]
-    return paste(pixels, frame, to_image(old), to_image(changed))
+    old, changed = (to_image(model.decode(z, y)[0, 0]) for y in (before, after))
+    return paste(pixels, frame, *transfer(to_image(x[0]), old, changed))
 
 
 def complete(
