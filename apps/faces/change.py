@@ -8,7 +8,9 @@ from apps.faces.frame import SIZE
 # The middle of a face in the frame, between eyes and mouth, in shares of its side.
 _CENTRE, _RADII = (0.5, 0.57), (0.20, 0.25)
 _AROUND = 0.7  # radii over which what is held there fades out
-_ANEW = (32.0, 76.0)  # change in grey levels from which the photo's own face starts to give way
+# Changes in grey levels from which one begins, and from which one wholly
+_HEARD = (8.0, 32.0)  # counts outside the middle of the face
+_ANEW = (32.0, 76.0)  # takes the photo's own face off
 _BLUR = 1.5  # pixels
 
 
@@ -20,7 +22,7 @@ def transfer(face: np.ndarray, old: np.ndarray, new: np.ndarray) -> tuple[np.nda
     forehead, glasses), what was there before would shine through: there the photo's own face is
     taken off, and the new one put on. And the middle of the face as a whole keeps its colour:
     what goes with a moustache or grey hair in the training faces, complexion above all, was not
-    asked for.
+    asked for. Nor were faint changes of what is around it.
 
     Shapes: the face as the model sees it, and it painted as it is and as it shall be, uint8
     `(64, 64, 3)` -> before and after, as `apps.faces.place.paste` takes them.
@@ -34,17 +36,21 @@ def transfer(face: np.ndarray, old: np.ndarray, new: np.ndarray) -> tuple[np.nda
     x, y = (np.mgrid[:SIZE, :SIZE][::-1] + 0.5) / SIZE
     radius = np.hypot((x - _CENTRE[0]) / _RADII[0], (y - _CENTRE[1]) / _RADII[1])
     moved = new.astype(np.float32) - old
-    complexion = np.median(moved[radius < 1], axis=0)
-    moved -= complexion * _rise((1 + _AROUND - radius) / _AROUND)[..., None]
-    much = cv2.GaussianBlur(np.abs(moved).max(2), (0, 0), _BLUR)
-    anew = _rise((much - _ANEW[0]) / (_ANEW[1] - _ANEW[0]))[..., None]
-    before = old + anew * (face.astype(np.float32) - old)
+    middle = _rise(1 + _AROUND - radius, 0, _AROUND)
+    moved -= np.median(moved[radius < 1], axis=0) * middle
+    moved *= np.maximum(middle, _rise(_size(moved), *_HEARD))
+    before = old + _rise(_size(moved), *_ANEW) * (face.astype(np.float32) - old)
     return _levels(before), _levels(old + moved)
 
 
-def _rise(x: np.ndarray) -> np.ndarray:
-    """From 0 to 1 smoothly, where x does."""
-    t = x.clip(0, 1)
+def _size(change: np.ndarray) -> np.ndarray:
+    """How large a change is around each pixel, in the colour that changes most: `(64, 64)`."""
+    return cv2.GaussianBlur(np.abs(change).max(2), (0, 0), _BLUR)
+
+
+def _rise(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    """From 0 at low smoothly to 1 at high: `(64, 64)` -> `(64, 64, 1)`."""
+    t = ((x - low) / (high - low)).clip(0, 1)[..., None]
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 

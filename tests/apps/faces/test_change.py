@@ -53,3 +53,15 @@ def test_the_hair_of_a_painting_is_no_complexion() -> None:
     got = edited(face, old, new)
     assert got[10, 20:44].mean() < 60
     assert np.array_equal(got[34:40, 28:36], face[34:40, 28:36])
+
+
+def test_around_the_face_faint_changes_are_left_out_and_large_ones_come() -> None:
+    face, old = faces()
+    new = old.copy()
+    new[:, :10] += 6  # a wall that is a little lighter with another smile
+    new[:12, 50:] = 20
+    got = edited(face, old, new)
+    assert np.array_equal(got[20:44, :10], face[20:44, :10])
+    plain = paste(face, WHOLE, old, new).astype(float)
+    assert not np.array_equal(plain[20:44, :10], face[20:44, :10])
+    assert got[9, 53] @ np.ones(3) < plain[9, 53] @ np.ones(3)
