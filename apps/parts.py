@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from apps.examples import examples
 from apps.page import own, preview
 
 # The model answers one request at a time. Without Gradio's own preprocessing: it would open files
@@ -54,6 +55,16 @@ def photo_drop(*, elem_classes: str | None = None) -> gr.Image:
         elem_classes=elem_classes,
         placeholder="# Drop a photo\nor click to choose one",
     )
+
+
+def examples_of(photo: gr.Image, *, elem_classes: str = "examples") -> Any:
+    """A row of photos to try, for the one that is dropped, and whose they are."""
+    photos = examples()
+    with gr.Column(elem_classes=elem_classes):
+        row = gr.Examples([[str(e.path)] for e in photos], photo, label="Or try one of these")
+        credits = " · ".join(f"{e.title}: {e.attribution}" for e in photos)
+        gr.Markdown(f'<span class="note">{credits}</span>')
+    return row
 
 
 def before_and_after(*, height: int, visible: bool = True) -> gr.ImageSlider:

@@ -1,7 +1,7 @@
 """Runs of every domain: `perhaps train`, `perhaps evaluate`, and those that a cache keeps."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from apps.export import export
 from apps.runtime import pick_device
 from cvae import checkpoint, training
 from cvae.parallel import process_group
@@ -87,6 +88,36 @@ def begun(run: Path) -> bool:
 def finished(run: Path, steps: int) -> bool:
     """Whether the run is there and has taken its steps."""
     return begun(run) and checkpoint.load(run)["trainer"]["step"] >= steps
+
+
+def trained_once(
+    names: Iterable[str],
+    recipes: Mapping[str, Any],
+    train_recipe: Callable[..., Any],
+    data: Path,
+    cache: Path,
+    *,
+    device: torch.device,
+    training: bool,
+    progress: bool = True,
+) -> dict[str, Path]:
+    """Weights by name of the recipes that a model is compared with, each a run in `cache`.
+
+    What is not yet trained there is trained on `data`, or continued where it stopped; without
+    `training` it is left out.
+    """
+    found = {}
+    for name in names:
+        run, recipe = cache / name, recipes[name]
+        if not finished(run, recipe.schedule.steps):
+            if not training:
+                continue
+            resume = begun(run)
+            train_recipe(
+                recipe, data, run, name=name, device=device, resume=resume, progress=progress
+            )
+        found[name] = export(run)
+    return found
 
 
 def resumed(

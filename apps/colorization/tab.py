@@ -9,7 +9,6 @@ import gradio as gr
 
 from apps import parts
 from apps.colorization.respond import MODEL, Predictor, Request, respond
-from apps.examples import examples
 from apps.page import LAST_SEED, new_seed, own, within
 
 MOST = 16  # answers at a time
@@ -81,11 +80,7 @@ def _question() -> _Question:
         go = gr.Button("Colorize", variant="primary", size="lg", min_width=120, scale=3)
         again = gr.Button("Roll again", size="lg", min_width=100, scale=2)
     seed = gr.Number(0, label="Seed", precision=0, elem_classes="seed")
-    photos = examples()
-    with gr.Column(elem_classes="grey examples"):
-        row: Any = gr.Examples([[str(e.path)] for e in photos], photo, label="Or try one of these")
-        credits = " · ".join(f"{e.title}: {e.attribution}" for e in photos)
-        gr.Markdown(f'<span class="note">{credits}</span>')
+    row = parts.examples_of(photo, elem_classes="grey examples")
     with gr.Accordion("Advanced", open=False):
         k = gr.Slider(1, MOST, 8, step=1, label="Answers")
         how = gr.Radio(

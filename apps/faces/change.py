@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from apps.faces.frame import SIZE
+from apps.faces.place import smoothstep
 
 # The middle of a face in the frame, between eyes and mouth, in shares of its side.
 _CENTRE, _RADII = (0.5, 0.57), (0.20, 0.25)
@@ -49,9 +50,7 @@ def _size(change: np.ndarray) -> np.ndarray:
 
 
 def _rise(x: np.ndarray, low: float, high: float) -> np.ndarray:
-    """From 0 at low smoothly to 1 at high: `(64, 64)` -> `(64, 64, 1)`."""
-    t = ((x - low) / (high - low)).clip(0, 1)[..., None]
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    return smoothstep(x, low, high)[..., None].astype(np.float32)
 
 
 def _levels(x: np.ndarray) -> np.ndarray:

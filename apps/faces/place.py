@@ -187,11 +187,21 @@ def _check(array: np.ndarray, name: str) -> None:
         raise ValueError(f"got {name} {array.dtype} {array.shape}, expected uint8 (H, W, 3)")
 
 
+def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    """From 0 at `low` to 1 at `high`, level at both ends.
+
+    Example:
+        >>> smoothstep(np.array([0.0, 2.0, 3.0, 4.0, 9.0]), 2, 4).tolist()
+        [0.0, 0.0, 0.5, 1.0, 1.0]
+    """
+    t = ((x - low) / (high - low)).clip(0, 1)
+    return t * t * (3 - 2 * t)
+
+
 def _feather(size: int, *, width: float = 0.15) -> np.ndarray:
     """Weights `(size, size, 1)`: 1 inside, falling smoothly to 0 at the border."""
     place = (np.arange(size) + 0.5) / size
-    t = (np.minimum(place, 1 - place) / width).clip(0, 1)
-    line = t * t * (3 - 2 * t)
+    line = smoothstep(np.minimum(place, 1 - place), 0, width)
     return np.outer(line, line)[..., None].astype(np.float32)
 
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from apps.export import export
 from apps.motion import quantised, regressor
 from apps.motion.data import Windows
 from apps.motion.recipe import RECIPES, Recipe
 from apps.motion.rows import Row
 from apps.motion.train import train_recipe
-from apps.training import begun, finished
+from apps.training import finished, trained_once
 
 WALKER = "walker"
 RIVALS = (WALKER,)  # recipes
@@ -54,26 +54,8 @@ def baselines(
     return *regressor.regressor_rows(network, train, device=device), classifier
 
 
-def rivals(
-    data: Path, cache: Path, *, device: torch.device, training: bool, progress: bool = True
-) -> dict[str, Path]:
-    """Weights of the models of `RIVALS` by name, for `evaluate(others=...)`.
-
-    What is not yet trained in `cache` is trained on the windows in `data`, or continued where it
-    stopped; without `training` it is left out.
-    """
-    found = {}
-    for name in RIVALS:
-        run, recipe = cache / name, RECIPES[name]
-        if not finished(run, recipe.schedule.steps):
-            if not training:
-                continue
-            resume = begun(run)
-            train_recipe(
-                recipe, data, run, name=name, device=device, resume=resume, progress=progress
-            )
-        found[name] = export(run)
-    return found
+# (data, cache, *, device, training) -> weights by name, for `evaluate(others=...)`
+rivals = partial(trained_once, RIVALS, RECIPES, train_recipe)
 
 
 def plan_of(cache: Path, *, recipe: Recipe = RECIPES["small"], training: bool) -> Plan:

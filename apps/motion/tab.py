@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
 from apps import parts
 from apps.canvas import canvas
-from apps.examples import examples
 from apps.motion.tab_parts import answers, stage
 from apps.motion.tab_respond import MOST, STRONGEST, USUAL, VIEWS, Predictor, Studio
 from apps.motion.tab_wires import Asked, Page, Shown, connect
@@ -57,11 +56,7 @@ def _question() -> Asked:
         go = gr.Button("Forecast", variant="primary", size="lg", min_width=120, scale=3)
         again = gr.Button("Roll again", size="lg", min_width=100, scale=2)
     seed = gr.Number(0, label="Seed", precision=0, elem_classes="seed")
-    photos = examples()
-    with gr.Column(elem_classes="examples"):
-        row: Any = gr.Examples([[str(e.path)] for e in photos], photo, label="Or try one of these")
-        credits = " · ".join(f"{e.title}: {e.attribution}" for e in photos)
-        gr.Markdown(f'<span class="note">{credits}</span>')
+    row = parts.examples_of(photo)
     with gr.Accordion("Advanced", open=False):
         k = gr.Slider(1, MOST, USUAL, step=1, label="Answers")
     return Asked(photo, painted, tools, go, again, seed, row, k)
