@@ -142,14 +142,16 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean()
 
 
-def generator_loss(fake: Tensor) -> Tensor:
+def generator_loss(fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
     """Non-saturating loss of the generator, -log D(G(z)) (Goodfellow et al., 2014, section 3).
 
+    Shapes: logits `(B,)`, and how much each picture counts, of the same shape.
+
     Example:
-        >>> generator_loss(torch.zeros(2))
-        tensor(0.6931)
+        >>> generator_loss(torch.zeros(2)), generator_loss(torch.zeros(2), torch.tensor([1.0, 3]))
+        (tensor(0.6931), tensor(1.3863))
     """
-    return F.softplus(-fake.float()).mean()
+    return (weight * F.softplus(-fake.float())).mean()
 
 
 def r1_penalty(logit: Tensor, x: Tensor) -> Tensor:

@@ -38,8 +38,10 @@ class Weights:
     nats: float = 0.0003  # all of the above, against the game: more, and texture is too dear
     adversarial: float = 1.0
     attributes: float = 2.0  # of resampled requests, nats an attribute
-    toggled: float = 3.0  # of the one that was turned round, nats
-    held: float = 0.3  # of what moves when it is turned and should not, logits
+    toggled: float = 4.5  # of the one that was turned round, nats
+    held: float = 0.3  # of what is read off a face otherwise once it is turned, logits
+    still: float = 3.0  # of all that is painted otherwise then, mean difference of the pixels
+    natural: float = 3.0  # times that a face so turned counts more in the game
     information: float = 0.1  # of what z tells about attributes, nats an attribute
     r1: float = 0.05
     r1_every: int = 8  # steps between two penalties, each then that much heavier
@@ -60,11 +62,13 @@ class FaceObjective(nn.Module):
 
     x and y from the data, z' from the prior, y' labels of other faces, some with one turned
     round, so that a toggle is obeyed also where the data never show it; that one attribute then
-    counts more than all of them. For a share of them z' is that of a real face and y' its own
-    labels: what an edit shows is judged as what a draw shows, else the model tells the two kinds
-    of z apart and blurs the one. No gradient of the game reaches the encoder. A reader that
-    predicts y from z is trained beside the discriminator; the encoder is to leave it at the base
-    rates.
+    counts more than all of them. Whoever reads attributes pulls such faces far from what faces
+    look like: so the discriminator has more weight there, too, and what is painted otherwise than
+    before it was turned is charged by the pixel. For a share of the requests z' is that of a real
+    face and y' its own labels: what an edit shows is judged as what a draw shows, else the model
+    tells the two kinds of z apart and blurs the one. No gradient of the game reaches the encoder.
+    A reader that predicts y from z is trained beside the discriminator; the encoder is to leave
+    it at the base rates.
 
     The game starts once z has a meaning: from then on samples of the prior are faces, if blurred
     ones, and steps before it cost half. Without a term that needs one there is no discriminator,
@@ -147,7 +151,7 @@ class FaceObjective(nn.Module):
             played = self.play(y, z, generator)
             loss = loss + w.adversarial * played["fooled"]
             loss = loss + w.attributes * played["obeyed"] + w.toggled * played["toggled"]
-            loss = loss + w.held * played.get("held", 0.0)
+            loss = loss + w.held * played.get("held", 0.0) + w.still * played.get("still", 0.0)
             terms |= played
         self.clock += 1
         return loss, {name: term.detach() for name, term in terms.items()}
@@ -185,28 +189,31 @@ class FaceObjective(nn.Module):
 
     def play(self, y: Tensor, z: Tensor | None, generator: torch.Generator) -> Stats:
         """How little what people will see fools the discriminator, and how little it obeys."""
+        w = self.weights
         before, wanted, turned = self.resample(y, generator)
         drawn = self.latents(wanted, z, generator)
         faces = self.paint(drawn, wanted)
         verdict, read = self.verdict(self.disguise(faces, generator), wanted * usual(turned))
         played = {
-            "fooled": generator_loss(verdict.logit),
+            "fooled": generator_loss(verdict.logit, 1 + w.natural * turned.amax(1)),
             "obeyed": attribute_loss(read, wanted),
             "toggled": attribute_loss(read, wanted * turned),
         }
         rows = turned.any(1)
-        if self.weights.held and rows.any():
-            played["held"] = self.moved(faces[rows], drawn[rows], before[rows], wanted[rows])
+        if (w.held or w.still) and rows.any():
+            played |= self.moved(faces[rows], drawn[rows], before[rows], wanted[rows])
         return played
 
-    def moved(self, faces: Tensor, z: Tensor, before: Tensor, wanted: Tensor) -> Tensor:
-        """How far attributes that are asked for as before move, logits, from the faces of the
-        requests before to those of what is wanted now."""
+    def moved(self, faces: Tensor, z: Tensor, before: Tensor, wanted: Tensor) -> Stats:
+        """How far faces of what is wanted now are from those of the requests before: in logits of
+        attributes that are asked for as before, and in the pixels."""
         with torch.no_grad():
-            _, was = self.perceive(self.paint(z, before))
+            old = self.paint(z, before)
+            _, was = self.perceive(old)
         _, now = self.perceive(faces)
         same = before == wanted
-        return ((now - was).abs() * same).sum() / same.sum().clamp(min=1)
+        held = ((now - was).abs() * same).sum() / same.sum().clamp(min=1)
+        return {"held": held, "still": (faces - old).abs().mean()}
 
     # What the critics are told
 

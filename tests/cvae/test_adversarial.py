@@ -31,6 +31,8 @@ def test_losses_are_those_of_the_logistic_game() -> None:
     expected = -(torch.sigmoid(real).log() + torch.sigmoid(-fake).log()).mean()
     assert torch.allclose(discriminator_loss(real, fake), expected, atol=1e-6)
     assert torch.allclose(generator_loss(fake), -torch.sigmoid(fake).log().mean(), atol=1e-6)
+    first = torch.nn.functional.one_hot(torch.tensor(0), 50) * 50
+    assert torch.allclose(generator_loss(fake, first), -torch.sigmoid(fake[0]).log(), atol=1e-6)
 
 
 def test_at_the_optimal_discriminator_the_loss_is_the_jensen_shannon_divergence() -> None:

@@ -206,7 +206,7 @@ def test_what_a_toggle_moves_besides_is_measured(batch: Batch) -> None:
         torch.nn.init.normal_(weight, std=0.2)  # as it starts no request is heard
     _, before, *_ = batch
     z = torch.randn(len(before), SIZE.latent, generator=generator(1))
-    assert task.moved(task.paint(z, before), z, before, before) == 0
+    assert not any(task.moved(task.paint(z, before), z, before, before).values())
     wanted = before.clone()
     wanted[:, 3] *= -1
     wanted[:, 7] = -1
@@ -215,14 +215,27 @@ def test_what_a_toggle_moves_besides_is_measured(batch: Batch) -> None:
     with torch.no_grad():
         now, was = (task.perceive(task.paint(z, y))[1] for y in (wanted, before))
     same = before == wanted
-    assert not same[:, 3].any() and found > 0
-    assert torch.isclose(found, (now - was).abs()[same].mean(), rtol=1e-4)
-    found.backward()
-    assert any(p.grad is not None and p.grad.any() for p in task.model.generation.parameters())
+    assert not same[:, 3].any() and found["held"] > 0
+    assert torch.isclose(found["held"], (now - was).abs()[same].mean(), rtol=1e-4)
+    old = task.paint(z, before)
+    assert torch.isclose(found["still"], (faces - old).abs().mean(), rtol=1e-4)
+    for term in found.values():
+        task.zero_grad(set_to_none=True)
+        term.backward(retain_graph=True)
+        assert any(p.grad is not None and p.grad.any() for p in task.model.generation.parameters())
     _, stats = task(batch, generator(), "model")
-    assert stats["held"] > 0
-    _, stats = objective(replace(AT_ONCE, held=0.0))(batch, generator(), "model")
-    assert "held" not in stats
+    assert stats["held"] > 0 and stats["still"] > 0
+    _, stats = objective(replace(AT_ONCE, held=0.0, still=0.0))(batch, generator(), "model")
+    assert "held" not in stats and "still" not in stats
+
+
+def test_a_face_whose_request_was_turned_counts_more_in_the_game(batch: Batch) -> None:
+    def fooled(toggles: float, natural: float) -> torch.Tensor:
+        task = objective(replace(AT_ONCE, toggles=toggles, natural=natural))
+        return task(batch, generator(), "model")[1]["fooled"]
+
+    assert torch.isclose(fooled(toggles=1.0, natural=2.0), 3 * fooled(toggles=1.0, natural=0.0))
+    assert fooled(toggles=0.0, natural=2.0) == fooled(toggles=0.0, natural=0.0)
 
 
 def test_attribute_loss_is_cross_entropy_over_what_is_stated() -> None:
