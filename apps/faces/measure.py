@@ -132,6 +132,12 @@ def _add_toggles(
         "drift": drift,
         "cost": drift / flip.clamp(min=1e-3),
         "identity": found.toggles.identity,
+        "frechet_on": realism.frechet(
+            on.features,
+            truth.reference,
+            truth.keep[:, : len(asked)].repeat_interleave(len(on.features) // len(asked), 1),
+            resamples=plan.resamples,
+        ),
     }
 
 

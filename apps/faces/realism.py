@@ -3,6 +3,7 @@
 All measures are `(R + 1,)` as `apps.faces.resamples` says.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -31,16 +32,25 @@ def against(features: Tensor, real: Tensor, keep: Tensor, *, resamples: int) -> 
     As many of each: the first. `keep` `(parts + 1, N)`, of `resamples.left_out`, leaves parts out
     of both.
     """
-    figures, n = [], min(len(features), len(real))
-    for rows in keep[:, :n]:
-        a, b = features[:n][rows], real[:n][rows]
-        figures.append((frechet_distance(a, b), *density_coverage(b, a, k=NEIGHBOURS)))
-    names = ("frechet", "density", "coverage")
+    names = ("density", "coverage")
+    figures = [density_coverage(b, a, k=NEIGHBOURS) for a, b in _kept(features, real, keep)]
     columns = torch.tensor(figures, dtype=torch.float64).T
-    return {
+    return {"frechet": frechet(features, real, keep, resamples=resamples)} | {
         name: from_jackknife(column, resamples=resamples)
         for name, column in zip(names, columns, strict=True)
     }
+
+
+def frechet(features: Tensor, real: Tensor, keep: Tensor, *, resamples: int) -> Tensor:
+    """Of these the Fréchet distance alone."""
+    column = [frechet_distance(a, b) for a, b in _kept(features, real, keep)]
+    return from_jackknife(torch.tensor(column, dtype=torch.float64), resamples=resamples)
+
+
+def _kept(features: Tensor, real: Tensor, keep: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    n = min(len(features), len(real))
+    for rows in keep[:, :n]:
+        yield features[:n][rows], real[:n][rows]
 
 
 def apart(x: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ TOGGLES = (
     Column("drift", "drift of the others", "lower"),
     Column("cost", "drift a flip", "lower"),
     Column("identity", "identity drift", "lower"),
+    Column("frechet_on", "FD-attr, toggled on", "lower", 1),
 )
 REALISM = (
     Column("sharpness", "sharpness, of real", "higher"),
@@ -63,7 +64,9 @@ NOTES = {
         "of the other attributes' logits, in their deviation over real faces; what excludes the "
         "toggled one does not count. A toggle that is not heard has no drift: drift a flip is the "
         "one divided by the other. Identity drift: distance of the judge's features, of that "
-        "between different faces of the same row.",
+        "between different faces of the same row. FD-attr as below, of the faces with a toggle "
+        "on: they have rare attributes more often than real faces, so it has no floor of 0, but "
+        "what stops looking like a face to please a classifier shows in it.",
     ),
     "Realism": (
         "Sharpness: power above half of Nyquist. FD-attr: squared Fréchet distance in the judge's "
