@@ -209,11 +209,16 @@ class FaceObjective(nn.Module):
         attributes that are asked for as before, and in the pixels."""
         with torch.no_grad():
             old = self.paint(z, before)
-            _, was = self.perceive(old)
-        _, now = self.perceive(faces)
-        same = before == wanted
-        held = ((now - was).abs() * same).sum() / same.sum().clamp(min=1)
-        return {"held": held, "still": (faces - old).abs().mean()}
+        apart: Stats = {}
+        if self.weights.held:
+            with torch.no_grad():
+                _, was = self.perceive(old)
+            _, now = self.perceive(faces)
+            same = before == wanted
+            apart["held"] = ((now - was).abs() * same).sum() / same.sum().clamp(min=1)
+        if self.weights.still:
+            apart["still"] = (faces - old).abs().mean()
+        return apart
 
     # What the critics are told
 

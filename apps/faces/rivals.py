@@ -1,14 +1,13 @@
 """The models compared with and who judges them: trained once by their recipes, in a cache."""
 
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import torch
-
-from apps.export import export
 from apps.faces.data import Faces, find_faces, load_faces
-from apps.faces.recipe import RECIPES
+from apps.faces.recipe import RECIPES, Recipe
 from apps.faces.train import judge_of, train_on
-from apps.training import begun, finished
+from apps.training import trained_once
 
 JUDGE = "evaluator"
 # by recipe, the names of the table's rows; whose discriminator another measures by comes first
@@ -22,39 +21,21 @@ RIVALS = {
 }
 
 
-def rivals(
-    data: Path, cache: Path, *, device: torch.device, training: bool, progress: bool = True
-) -> dict[str, Path]:
+def rivals(data: Path, cache: Path, **options: Any) -> dict[str, Path]:
     """Weights by recipe, of `RIVALS` and of the `JUDGE`, for `evaluate`.
 
-    What is not yet trained in `cache` is trained on `data`, or continued where it stopped; without
-    `training` it is left out.
+    What is not yet trained in `cache` is trained on `data`, as `trained_once` tells, whose
+    `options` these are. The faces are read once, and only if something is to be trained.
     """
-    faces: Faces | None = None
-    found = {}
-    for name in (JUDGE, *RIVALS):
-        if not finished(cache / name, RECIPES[name].schedule.steps):
-            if not training:
-                continue
-            faces = faces or load_faces(find_faces(data, "train"), progress=progress)
-            _train(name, faces, cache, device=device, progress=progress)
-        found[name] = export(cache / name)
-    return found
 
+    @lru_cache
+    def faces() -> Faces:
+        return load_faces(find_faces(data, "train"), progress=options.get("progress", True))
 
-def _train(name: str, faces: Faces, cache: Path, *, device: torch.device, progress: bool) -> None:
-    recipe, run = RECIPES[name], cache / name
-    judge = None
-    if recipe.judge:  # a rival itself, so that its run is here
-        judge = judge_of(recipe.judge, faces, cache / recipe.judge, device=device)
-    resume = begun(run)
-    train_on(
-        recipe,
-        faces,
-        run,
-        judge=judge,
-        name=name,
-        device=device,
-        resume=resume,
-        progress=progress,
-    )
+    def fit(recipe: Recipe, _: Path, run: Path, **how: Any) -> None:
+        judge = None
+        if recipe.judge:  # a rival itself, so that its run is here
+            judge = judge_of(recipe.judge, faces(), cache / recipe.judge, device=how["device"])
+        train_on(recipe, faces(), run, judge=judge, **how)
+
+    return trained_once((JUDGE, *RIVALS), RECIPES, fit, data, cache, **options)

@@ -3,17 +3,17 @@
 from collections import ChainMap
 from collections.abc import MutableMapping
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from apps.export import export
 from apps.lab.codes_law import check_codes
 from apps.lab.codes_recipe import CODES, CodeRecipe
 from apps.lab.lessons import Examples, examples, lesson
 from apps.lab.recipe import RECIPES, Recipe
-from apps.training import begun, finished
+from apps.training import begun, trained_once
 from cvae import checkpoint
 from cvae.training import Trainer, train
 
@@ -75,25 +75,15 @@ def train_on(
     )
 
 
-def cached(
-    data: Path, cache: Path, *, device: torch.device, training: bool, progress: bool = True
-) -> dict[str, Path]:
+def cached(data: Path, cache: Path, **options: Any) -> dict[str, Path]:
     """Weights of all recipes by name, for `evaluate`.
 
-    What is not yet trained in `cache` is trained on `data`, or continued where it stopped; without
-    `training` it is left out.
+    What is not yet trained in `cache` is trained on `data`, as `trained_once` tells, whose
+    `options` these are. Pictures are read once, and only if something is to be trained.
     """
-    loaded: dict[str, Examples] = {}
-    found = {}
-    for name, recipe in ALL.items():
-        run = cache / name
-        if not finished(run, recipe.schedule.steps):
-            if not training:
-                continue
-            if recipe.data not in loaded:
-                loaded[recipe.data] = examples(recipe.data, data)
-            options: dict[str, Any] = {"device": device, "progress": progress}
-            options["resume"] = begun(run)
-            train_on(recipe, loaded[recipe.data], run, firsts=cache, name=name, **options)
-        found[name] = export(run)
-    return found
+    shown = lru_cache(examples)
+
+    def fit(recipe: Recipe | CodeRecipe, data: Path, run: Path, **how: Any) -> None:
+        train_on(recipe, shown(recipe.data, data), run, firsts=cache, **how)
+
+    return trained_once(ALL, ALL, fit, data, cache, **options)
