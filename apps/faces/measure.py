@@ -28,6 +28,7 @@ class Measured:
     numbers: dict[str, float] = field(default_factory=dict)
     requested: Requested | None = None
     toggles: Toggles | None = None
+    company: Tensor | None = None  # (R + 1, T), of real faces
     kl: Tensor | None = None  # (D,) nats
     seen: Seen | None = None  # the judge on its faces, one for each held-out face
 
@@ -64,7 +65,8 @@ def measure_real(truth: Truth, plan: Plan) -> Measured:
     )
     weights = truth.weights(plan, plan.copies)
     copied = realism.memorised(truth.nearness, truth.nearness, weights)
-    found.figures |= sets | {"memorised": copied}
+    found.company = truth.company
+    found.figures |= sets | {"memorised": copied, "drift": truth.company.mean(1)}
     return found
 
 

@@ -63,10 +63,12 @@ NOTES = {
         "in which the judge finds the attribute on and not off, of all pairs. Drift: mean change "
         "of the other attributes' logits, in their deviation over real faces; what excludes the "
         "toggled one does not count. A toggle that is not heard has no drift: drift a flip is the "
-        "one divided by the other. Identity drift: distance of the judge's features, of that "
-        "between different faces of the same row. FD-attr as below, of the faces with a toggle "
-        "on: they have rare attributes more often than real faces, so it has no floor of 0, but "
-        "what stops looking like a face to please a classifier shows in it.",
+        "one divided by the other. Of real faces: what goes with the attribute by itself, by a "
+        "regression of the judge's other logits on that of the attribute and on all other labels, "
+        "over faces that it has not learnt from. Identity drift: distance of the judge's "
+        "features, of that between different faces of the same row. FD-attr as below, of the "
+        "faces with a toggle on: they have rare attributes more often than real faces, so it has "
+        "no floor of 0, but what stops looking like a face to please a classifier shows in it.",
     ),
     "Realism": (
         "Sharpness: power above half of Nyquist. FD-attr: squared Fréchet distance in the judge's "
@@ -110,7 +112,7 @@ def _table(
             key: interval(found.figures[key]) for key in keys if key in found.figures
         }
         cells |= {key: found.numbers[key] for key in keys if key in found.numbers}
-        if cells:  # the ceiling has no toggles, and the floor no faces of its own
+        if cells:  # the floor has no faces of its own
             table.add(name, cells, reference=name in (REAL, SHUFFLED))
     return table
 
@@ -149,7 +151,7 @@ def layers_table(results: Mapping[str, Measured | None]) -> Table:
 
 
 def toggle_table(results: Mapping[str, Measured | None]) -> Table:
-    """Flip rate and drift of each strong attribute, of the anchor and ours."""
+    """Flip rate and drift of each strong attribute, of the anchor and ours beside real faces."""
     shown = {
         name: found.toggles
         for name in (ANCHOR, OURS)
@@ -157,12 +159,18 @@ def toggle_table(results: Mapping[str, Measured | None]) -> Table:
     }
     columns = [Column(f"flip {name}", f"flip rate, {name}", "higher") for name in shown]
     columns += [Column(f"drift {name}", f"drift, {name}", "lower") for name in shown]
+    real = results.get(REAL)
+    company = None if real is None else real.company
+    if company is not None:
+        columns.append(Column("company", f"drift, {REAL}"))
     table = Table("Toggles by attribute", columns)
     for t, attribute in enumerate(STRONG):
         cells: dict[str, Cell] = {}
         for name, of in shown.items():
             cells[f"flip {name}"] = interval(of.flip[:, t])
             cells[f"drift {name}"] = interval(of.drift[:, t])
+        if company is not None:
+            cells["company"] = interval(company[:, t])
         table.add(attribute, cells)
     return table
 

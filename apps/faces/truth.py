@@ -1,13 +1,15 @@
 """Real faces, and all that is known of them before any model is asked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
 from apps.faces.attributes import COLUMNS
+from apps.faces.company import company
 from apps.faces.copula import Copula
-from apps.faces.data import Faces, find_faces, halves, load_faces
+from apps.faces.data import Face, Faces, find_faces, halves, load_faces
 from apps.faces.held_out import in_lot_order, proportional, requests
 from apps.faces.judge import Judge, Seen, thresholds
 from apps.faces.realism import Known, apart
@@ -45,8 +47,7 @@ class Pictures:
     @classmethod
     def of(cls, faces: Faces, copula: Copula) -> "Pictures":
         labels = faces.labels[:, COLUMNS].float()
-        groups = tuple(f"{face.set}/{face.group}" for face in faces.faces)
-        return cls(faces.pixels, labels, requests(labels, copula), groups)
+        return cls(faces.pixels, labels, requests(labels, copula), _whose(faces.faces))
 
     def first(self, n: int) -> "Pictures":
         return Pictures(self.pixels[:n], self.labels[:n], self.asked[:n], self.groups[:n])
@@ -63,7 +64,8 @@ class Truth:
     between them, in its features and in pixels; `val`; `lines` `(A,)`: the judge's thresholds,
     balanced on val; `scale` `(A,)`: how its logits spread over real faces; `reference`: its
     features of as many faces of the critics' half of train, which it has not learnt from;
-    `known`: all of train; `nearness` `(C, 2)`: of held-out faces to that.
+    `known`: all of train; `nearness` `(C, 2)`: of held-out faces to that; `company` `(R + 1, T)`:
+    the drift of real faces, of that half.
     """
 
     test: Pictures
@@ -76,6 +78,7 @@ class Truth:
     known: Known
     nearness: Tensor
     keep: Tensor
+    company: Tensor
 
     def weights(self, plan: Plan, n: int | None = None) -> Tensor:
         """Resamples of the first n held-out faces, `(R + 1, n)`."""
@@ -119,20 +122,32 @@ def load_truth(
     unseen = halves(train.faces)[1]
     order = in_lot_order([train.faces[i] for i in unseen.tolist()])
     known = Known.of(seen_train, train.pixels)
+    scale = seen.logits.double().std(0)
+    whose = _whose([train.faces[i] for i in unseen.tolist()])
     truth = Truth(
         test=test,
         seen=seen,
         apart=(apart(seen.features), apart(test.pixels)),
         val=val,
         lines=thresholds(seen_val.logits, val.labels),
-        scale=seen.logits.double().std(0),
+        scale=scale,
         reference=seen_train.features[unseen[order]][: len(test)],
         known=known,
         nearness=known.nearness(test.pixels[: plan.copies], judge),
         keep=left_out(test.groups, plan.parts),
+        company=company(
+            seen_train.logits[unseen],
+            labels[unseen],
+            scale=scale,
+            weights=resampled(whose, resamples=plan.resamples, seed=plan.seed),
+        ),
     )
     counts = {"train": _counts(train)} | {name: _counts(faces) for name, faces in found.items()}
     return truth, counts
+
+
+def _whose(faces: Sequence[Face]) -> tuple[str, ...]:
+    return tuple(f"{face.set}/{face.group}" for face in faces)
 
 
 def _counts(faces: Faces) -> dict[str, int]:
