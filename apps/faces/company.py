@@ -12,9 +12,9 @@ def company(logits: Tensor, labels: Tensor, *, scale: Tensor, weights: Tensor) -
 
     By a linear regression of each on that of the attribute and on all other labels: the mean of
     $|b_o|\,(\bar\ell_{on} - \bar\ell_{off}) / s_o$ over the others $o$, where $\bar\ell$ are mean
-    logits of the attribute in faces with and without it. The measure of drift (`scores.toggles`)
-    for one who turns that attribute as it differs from face to face, and nothing else; he who
-    moves less shows it otherwise than faces do, or not as much.
+    logits of the attribute in faces with and without it. This is the drift (`scores.toggles`) of a
+    toggle that changes a face as faces with the attribute differ from those without; one that
+    drifts less shows it otherwise, or not as much.
 
     Faces of which a label is not known do not count; where none is left it is NaN.
 
