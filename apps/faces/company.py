@@ -1,10 +1,11 @@
-"""What goes with an attribute in real faces: how little a toggle can move that looks like them."""
+"""What goes with an attribute in real faces: a drift to compare toggles with."""
 
 import torch
 from torch import Tensor
 
-from apps.faces.attributes import STRONG_COLUMNS, partners
+from apps.faces.attributes import STRONG_COLUMNS
 from apps.faces.resamples import mean
+from apps.faces.scores import drift
 
 
 def company(logits: Tensor, labels: Tensor, *, scale: Tensor, weights: Tensor) -> Tensor:
@@ -12,9 +13,9 @@ def company(logits: Tensor, labels: Tensor, *, scale: Tensor, weights: Tensor) -
 
     By a linear regression of each on that of the attribute and on all other labels: the mean of
     $|b_o|\,(\bar\ell_{on} - \bar\ell_{off}) / s_o$ over the others $o$, where $\bar\ell$ are mean
-    logits of the attribute in faces with and without it. This is the drift (`scores.toggles`) of a
-    toggle that changes a face as faces with the attribute differ from those without; one that
-    drifts less shows it otherwise, or not as much.
+    logits of the attribute in faces with and without it. This is the `drift` of a toggle that
+    moves the attribute's own logit by as much, as it moves from face to face: a figure to compare
+    with, no bound.
 
     Faces of which a label is not known do not count; where none is left it is NaN.
 
@@ -27,11 +28,8 @@ def company(logits: Tensor, labels: Tensor, *, scale: Tensor, weights: Tensor) -
     table = torch.cat([torch.ones(n, 1, dtype=torch.float64), labels, logits], 1)
     products = torch.stack([table.T @ (row[:, None] * table) for row in weights])
     along = products[:, :, 1 + attributes :]  # with every logit
-    excluded = partners()
     found = []
     for t in STRONG_COLUMNS:
-        others = ~excluded[t]
-        others[t] = False
         held = [0, *(1 + a for a in range(attributes) if a != t), 1 + attributes + t]
         inverse = torch.linalg.pinv(products[:, held][:, :, held], hermitian=True)
         slope = (inverse @ along[:, held])[:, -1]
@@ -39,6 +37,5 @@ def company(logits: Tensor, labels: Tensor, *, scale: Tensor, weights: Tensor) -
             mean(weights[:, labels[:, t] == state], logits[labels[:, t] == state, t])
             for state in (-1, 1)
         )
-        moved = slope.abs() * (on - off).abs()[:, None] / scale.clamp(min=1e-12)
-        found.append(moved[:, others].mean(1))
-    return torch.stack(found, 1)
+        found.append(slope * (on - off)[:, None])
+    return drift(torch.stack(found, 1), scale)

@@ -97,10 +97,19 @@ def toggles(
     )  # (M, T, A)
     line = lines[targets]
     flip = (before[:, rows, targets] < line) & (after[:, rows, targets] >= line)
-    others = ~partners()[targets]  # (T, A)
-    others[rows, targets] = False
-    moved = (after - before).abs() / scale.clamp(min=1e-12)
-    drift = (moved * others).sum(2) / others.sum(1)
     step = (on.features.double() - off.features.double()).norm(dim=1)
     identity = step.unflatten(0, (-1, len(rows))).mean(1) / apart
-    return Toggles(mean(weights, flip), mean(weights, drift), mean(weights, identity))
+    moved = drift(after - before, scale)
+    return Toggles(mean(weights, flip), mean(weights, moved), mean(weights, identity))
+
+
+def drift(change: Tensor, scale: Tensor) -> Tensor:
+    """Mean change of the logits of the others, in their deviation, `(..., T)`.
+
+    What the toggled attribute excludes does not count.
+
+    Shapes: change `(..., T, A)` for each of the strong attributes, scale `(A,)`.
+    """
+    others = ~partners()[list(STRONG_COLUMNS)]  # (T, A)
+    others[range(len(others)), STRONG_COLUMNS] = False
+    return (change.abs() / scale.clamp(min=1e-12) * others).sum(-1) / others.sum(1)

@@ -120,10 +120,10 @@ def load_truth(
     test, val = (Pictures.of(found[name], copula) for name in (split, "val"))
     seen, seen_val, seen_train = (judge.see(p) for p in (test.pixels, val.pixels, train.pixels))
     unseen = halves(train.faces)[1]
-    order = in_lot_order([train.faces[i] for i in unseen.tolist()])
+    unlearnt = [train.faces[i] for i in unseen.tolist()]
+    order = in_lot_order(unlearnt)
     known = Known.of(seen_train, train.pixels)
     scale = seen.logits.double().std(0)
-    whose = _whose([train.faces[i] for i in unseen.tolist()])
     truth = Truth(
         test=test,
         seen=seen,
@@ -139,7 +139,7 @@ def load_truth(
             seen_train.logits[unseen],
             labels[unseen],
             scale=scale,
-            weights=resampled(whose, resamples=plan.resamples, seed=plan.seed),
+            weights=resampled(_whose(unlearnt), resamples=plan.resamples, seed=plan.seed),
         ),
     )
     counts = {"train": _counts(train)} | {name: _counts(faces) for name, faces in found.items()}
