@@ -126,7 +126,8 @@ def spread_of_batch(x: Tensor, *, group: int = 4) -> Tensor:
     batch, _, h, w = x.shape
     size = next(g for g in range(min(group, batch), 0, -1) if batch % g == 0)
     y = x.float().view(size, batch // size, *x.shape[1:])
-    deviation = (y.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))  # (B / size,)
+    variance = (y - y.mean(0)).square().mean(0)
+    deviation = (variance + 1e-8).sqrt().mean((1, 2, 3))  # (B / size,)
     return deviation.to(x.dtype).repeat(size).view(batch, 1, 1, 1).expand(-1, -1, h, w)
 
 
@@ -188,7 +189,8 @@ def learned_similarity(seen: Sequence[Tensor], meant: Sequence[Tensor]) -> Tenso
     for a, b in zip(seen, meant, strict=True):
         target = a.detach().float()
         squares = (target - b.float()).square()
-        scale = target.var((0, 2, 3), keepdim=True, correction=0) + 1e-6
+        middle = target.mean((0, 2, 3), keepdim=True)
+        scale = (target - middle).square().mean((0, 2, 3), keepdim=True) + 1e-6
         share = squares / scale
         noise = share.mean((0, 2, 3), keepdim=True).detach().clamp(min=1e-3)
         total = total + 0.5 * (share / noise + noise.log()).sum((1, 2, 3))

@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.faces.data import Faces, find_faces, load_faces
 from apps.faces.recipe import RECIPES, Recipe
-from apps.faces.train import judge_of, train_on
+from apps.faces.train import train_on
 from apps.training import trained_once
 
 JUDGE = "evaluator"
@@ -33,9 +33,6 @@ def rivals(data: Path, cache: Path, **options: Any) -> dict[str, Path]:
         return load_faces(find_faces(data, "train"), progress=options.get("progress", True))
 
     def fit(recipe: Recipe, _: Path, run: Path, **how: Any) -> None:
-        judge = None
-        if recipe.judge:  # a rival itself, so that its run is here
-            judge = judge_of(recipe.judge, faces(), cache / recipe.judge, device=how["device"])
-        train_on(recipe, faces(), run, judge=judge, **how)
+        train_on(recipe, faces(), run, firsts=cache, **how)
 
     return trained_once((JUDGE, *RIVALS), RECIPES, fit, data, cache, **options)

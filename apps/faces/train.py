@@ -17,41 +17,27 @@ from cvae.training import Trainer, train
 
 
 def train_recipe(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    *,
-    name: str = "",
-    device: torch.device | None = None,
-    resume: bool = False,
-    dry_run: bool = False,
-    progress: bool = True,
+    recipe: Recipe, data: Path, out: Path, *, progress: bool = True, **options: Any
 ) -> Trainer:
     """Train on the train split of every set in `data`; leave the run in `out`.
 
     A recipe that measures likeness by a network of another trains that one first, in `out`.
+    `options` are those of `train_on`.
     """
     faces = load_faces(find_faces(data, "train"), progress=progress)
-    judge = None
-    if recipe.judge:
-        judge = judge_of(recipe.judge, faces, out / recipe.judge, device=device, dry_run=dry_run)
-    return train_on(
-        recipe,
-        faces,
-        out,
-        name=name,
-        judge=judge,
-        device=device,
-        resume=resume,
-        dry_run=dry_run,
-        progress=progress,
-    )
+    return train_on(recipe, faces, out, firsts=out, progress=progress, **options)
 
 
 def train_on(
-    recipe: Recipe, faces: Faces, out: Path, *, judge: Judge | None = None, **options: Any
+    recipe: Recipe, faces: Faces, out: Path, *, firsts: Path, name: str = "", **options: Any
 ) -> Trainer:
-    """Train on faces in memory; `options` are those of `cvae.training.train`, and `name`."""
+    """Train on faces in memory; `options` are those of `cvae.training.train`.
+
+    Args:
+        firsts: folder of the runs whose networks measure likeness, by the names of their recipes;
+            what is not there yet is trained there.
+    """
+    judge = judge_of(recipe.judge, faces, firsts, **options) if recipe.judge else None
     for_judge, for_critics = halves(faces.faces)
     if recipe.half:
         faces = faces.take({"judge": for_judge, "critics": for_critics}[recipe.half])
@@ -63,7 +49,7 @@ def train_on(
     copula = Copula.fit((known[stated] > 0).numpy()).to_config() if stated.sum() > 1 else None
     config: dict[str, Any] = {
         "domain": "faces",
-        "recipe": options.pop("name", ""),
+        "recipe": name,
         "faces": len(faces),
         "model": recipe.model,
         "size": asdict(recipe.size),
@@ -77,22 +63,12 @@ def train_on(
     )
 
 
-def judge_of(
-    name: str, faces: Faces, run: Path, *, device: torch.device | None, dry_run: bool = False
-) -> Judge:
-    """What the recipe `name` leaves in `run` that measures likeness: a reader, or of a game the
-    discriminator."""
-    trainer = train_on(
-        RECIPES[name],
-        faces,
-        run,
-        name=name,
-        device=device,
-        resume=begun(run),
-        dry_run=dry_run,
-        progress=False,
-    )
-    augmented: Any = trainer.objective
+def judge_of(name: str, faces: Faces, firsts: Path, **options: Any) -> Judge:
+    """What the recipe `name` leaves in its run in `firsts` that measures likeness: a reader, or
+    of a game the discriminator."""
+    run = firsts / name
+    own: dict[str, Any] = {**options, "name": name, "resume": begun(run)}
+    augmented: Any = train_on(RECIPES[name], faces, run, firsts=firsts, **own).objective
     return who_measures(augmented.objective)
 
 

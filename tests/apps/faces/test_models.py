@@ -213,7 +213,7 @@ def test_classifiers_learn_from_their_half(
     recipe = replace(
         RECIPES["reader"], size=ReaderSize(width=8), schedule=Schedule(steps=1, batch=8), half=half
     )
-    train_on(recipe, world, tmp_path, progress=False)
+    train_on(recipe, world, tmp_path, firsts=tmp_path, progress=False)
     learnt = checkpoint.load(tmp_path)["config"]["faces"]
     assert learnt == len(halves(world.faces)[which]) < len(world)
 
@@ -225,7 +225,7 @@ def test_a_reader_judges_in_training_what_it_reads_for_people(
         RECIPES["reader"], size=ReaderSize(width=8), schedule=Schedule(steps=1, batch=8)
     )
     monkeypatch.setitem(RECIPES, "reader", tiny)
-    reader = judge_of("reader", world, tmp_path, device=None)
+    reader = judge_of("reader", world, tmp_path, progress=False)
     assert isinstance(reader, Reader)
     x, _ = world.tensors(slice(0, 2))
     with torch.no_grad():
@@ -244,17 +244,19 @@ def test_every_recipe_builds_networks_of_a_size_worth_training(name: str) -> Non
 
 
 def test_a_run_can_be_rebuilt_from_what_it_stores_and_resumed(
-    world: Faces, tmp_path: Path
+    world: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cvae import checkpoint
 
-    recipe = replace(
-        RECIPES["small"], size=Size(width=8, latent=8), schedule=Schedule(steps=2, batch=8)
-    )
-    longer = replace(recipe, schedule=Schedule(steps=4, batch=8))
-    whole = train_on(longer, world, tmp_path / "whole", progress=False)
-    train_on(recipe, world, tmp_path / "parts", progress=False)
-    parts = train_on(longer, world, tmp_path / "parts", resume=True, progress=False)
+    few = Schedule(steps=2, batch=8)
+    tiny = replace(RECIPES["reader"], size=ReaderSize(width=8), schedule=few)
+    monkeypatch.setitem(RECIPES, "reader", tiny)
+    recipe = replace(RECIPES["small"], size=Size(width=8, latent=8), schedule=few)
+    longer = replace(recipe, schedule=replace(few, steps=4))
+    given: dict[str, Any] = {"firsts": tmp_path, "progress": False}
+    whole = train_on(longer, world, tmp_path / "whole", **given)
+    train_on(recipe, world, tmp_path / "parts", **given)
+    parts = train_on(longer, world, tmp_path / "parts", resume=True, **given)
     state = checkpoint.load(tmp_path / "parts")
     again = rebuild(state["config"], KINDS)
     again.load_state_dict(state["trainer"]["average"])

@@ -49,17 +49,18 @@ def test_all_are_trained_once_and_dcgan_for_two(
     cpu = torch.device("cpu")
     judges: list[Any] = []
 
-    def spy(*args: Any, judge: Any = None, **options: Any) -> Any:
-        judges.append(judge)
-        return train.train_on(*args, judge=judge, **options)
+    def spy(*args: Any, **options: Any) -> Any:
+        judges.append(judge_of(*args, **options))
+        return judges[-1]
 
-    monkeypatch.setattr(rivals, "train_on", spy)
+    judge_of = train.judge_of
+    monkeypatch.setattr(train, "judge_of", spy)
     found = rivals.rivals(tmp_path, tmp_path, device=cpu, training=True, progress=False)
     assert list(found) == [rivals.JUDGE, *rivals.RIVALS]
     for path in found.values():
         runtime.load(path, domain="faces", kinds=KINDS)
     assert not (tmp_path / "vae-dis" / "dcgan").exists()
-    (judge,) = (judge for judge in judges if judge is not None)
+    (judge,) = judges
     trained = checkpoint.load(tmp_path / "dcgan")["trainer"]["objective"]
     for name, value in judge.state_dict().items():
         assert torch.equal(value, trained[f"objective.discriminator.{name}"]), name
