@@ -13,7 +13,6 @@ from apps.motion.dct import from_maps
 from apps.motion.posterior import importance_nll
 from apps.motion.rows import Pooled, Row
 from cvae.model import CVAE
-from mdn.medoids import medoids
 from mdn.modes import principal_points
 
 Read = Callable[[Tensor], Tensor]
@@ -50,7 +49,7 @@ class Samples(Row):
 
 
 class Shown(Pooled):
-    """What a forecast shows: k medoids of many draws, the one that stands for most first."""
+    """What a forecast shows: k answers that stand for many draws, the likeliest first."""
 
     def __init__(self, name: str, model: CVAE, *, pool: int = predict.POOL) -> None:
         super().__init__(name)
@@ -58,11 +57,10 @@ class Shown(Pooled):
 
     def gather(self, frame: Tensor, *, generator: torch.Generator) -> Tensor:
         seed = torch.randint(2**31, (), generator=generator, device=generator.device)
-        return predict.draw(self.model, frame, self.pool, seed=int(seed))[0]
+        return predict.pool(self.model, frame, self.pool, seed=int(seed))[0]
 
     def choose(self, drawn: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
-        chosen, _, _ = medoids(predict.apart(drawn), k)
-        return drawn[chosen]
+        return predict.answers(drawn, k)[0]
 
 
 class Walker(Pooled):

@@ -22,11 +22,14 @@ from flow.basis import unfit
 from flow.dense import CELL
 from flow.grid import cell_centres, rescale
 from mdn.medoids import medoids
+from mdn.representatives import representatives
 from pretrained.store import WeightsError
 
 MOST = 32  # answers at a time
 POOL = 256  # draws that the answers are chosen from
 BATCH = 32  # of them are decoded at once
+ROUNDS = 4  # of `representatives`: after more of them the answers grow alike
+NEAR = 0.05  # px: what differs by less is the same place to them
 POINTED = 4.0  # concentration of an arrow drawn by hand
 ANIMATED = 2_000_000  # pixels of a frame
 LONGEST = 2.2  # times as long as tall, or as tall as long: what is longer is squeezed
@@ -109,11 +112,11 @@ class Forecaster:
         size = (pixels.shape[0], pixels.shape[1])
         inner = network_size(*size)
         frame = torch.from_numpy(resized(pixels, inner)).to(self.device)
-        drawn = draw(self.model, frame.permute(2, 0, 1)[None], POOL, seed=seed)[0]
+        drawn = pool(self.model, frame.permute(2, 0, 1)[None], POOL, seed=seed)[0]
         scale = inner[1] / size[1], inner[0] / size[0]
         weights = None if hint is None else agreement(drawn, _scaled(hint, scale))
-        chosen, shares, _ = medoids(apart(drawn), k, weights=weights)
-        moves = rescale(drawn[chosen].cpu().numpy(), inner, size)
+        chosen, shares = answers(drawn, k, weights=weights)
+        moves = rescale(chosen.cpu().numpy(), inner, size)
         return Forecast(
             displacements=unfit(moves),
             grid=cell_centres((inner[0] // CELL, inner[1] // CELL), size),
@@ -191,6 +194,30 @@ def draw(model: CVAE, frames: Tensor, n: int, *, seed: int) -> Tensor:
         said = model.decode(z, scene)
         parts.append(cells.expected(said.flatten(0, 1)).unflatten(0, said.shape[:2]))
     return torch.cat(parts, 1)
+
+
+def pool(model: CVAE, frames: Tensor, n: int, *, seed: int) -> Tensor:
+    """n draws a still, as `draw` has them: half of its mirror image, mirrored back.
+
+    What may happen has no sides, and where a network thinks so its two opinions are worth more.
+    """
+    there = draw(model, frames.flip(-1), n // 2, seed=runtime.key(seed, 1)).flip(-1)
+    there = there * there.new_tensor([-1.0, 1.0])[:, None, None]  # x goes the other way
+    return torch.cat([draw(model, frames, n - n // 2, seed=seed), there], 1)
+
+
+def answers(drawn: Tensor, k: int, *, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """k answers `(k, 5, 2, h, w)` that stand for draws `(n, 5, 2, h, w)`, and their shares.
+
+    They begin as medoids of the motions as wholes, and settle in every cell by the distance that
+    forecasts are judged by, but for the root mean square over the second.
+    """
+    chosen, _, _ = medoids(apart(drawn), k, weights=weights)
+    cells_first = drawn.flatten(1, 2).flatten(2).transpose(1, 2)  # (n, h w, 10)
+    settled, shares, _ = representatives(
+        cells_first, cells_first[chosen], weights=weights, rounds=ROUNDS, least=NEAR
+    )
+    return settled.transpose(1, 2).reshape(k, *drawn.shape[1:]), shares
 
 
 def apart(motions: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Rows of trained models: draws, medoids, and the clusters of Walker et al."""
+"""Rows of trained models: draws, what is shown of them, and the clusters of Walker et al."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,9 +14,12 @@ from apps.motion.model import Size, build
 from apps.motion.model_rows import Samples, Shown, Walker, clusters, draws, livelier, mask
 from apps.motion.posterior import importance_nll
 from apps.motion.rows import SHAPE
+from apps.motion.scores import energy
 from apps.motion.walker import WalkerSize, build_walker
+from apps.runtime import key
 from cvae.model import CVAE
 from cvae.networks import StandardPrior
+from mdn.medoids import medoids
 
 SMALL = Size(width=8, whole=3, spatial=2, components=2, rank=2)
 
@@ -84,19 +87,30 @@ def test_draws_of_a_model_are_its_samples(ours: CVAE) -> None:
     assert not torch.allclose(found, row.draw(stills(), n, generator=lot(2)), atol=1e-2)
 
 
-def test_shown_are_medoids_of_draws(ours: CVAE) -> None:
+def test_shown_stand_for_draws(ours: CVAE) -> None:
     row = Shown("ours, as shown", ours, pool=12)
     frames = stills()
     found = row.draw(frames, 3, generator=lot())
     assert found.shape == (2, 3, *SHAPE) and not row.nested
     seed = int(torch.randint(2**31, (), generator=lot()))
-    pool = predict.draw(ours, frames[:1], 12, seed=seed)[0]
-    apart = torch.cdist(found[0].flatten(1), pool.flatten(1))
-    assert (apart.amin(1) < 1e-3).all()  # each is one of them
-    assert len(set(apart.argmin(1).tolist())) == 3
-    labels = torch.cdist(pool.flatten(1), found[0].flatten(1)).argmin(1)
-    counts = torch.bincount(labels, minlength=3)
-    assert (counts.diff() <= 0).all()
+    pool = predict.pool(ours, frames[:1], 12, seed=seed)
+    settled, shares = predict.answers(pool[0], 3)
+    assert torch.allclose(found[0], settled, atol=1e-4)
+    assert (shares.diff() <= 0).all() and shares.sum().item() == pytest.approx(1)
+    chosen, _, _ = medoids(predict.apart(pool[0]), 3)
+    drawn, begun, ended = pool[0], pool[0][chosen], settled
+    scores = [torch.stack([energy(a[None], y[None]) for y in drawn]) for a in (begun, ended)]
+    assert scores[1].mean() < scores[0].mean()  # as forecasts of the draws they gained
+
+
+def test_half_of_the_draws_are_of_the_mirror_image(ours: CVAE) -> None:
+    frames = stills(1)
+    pool = predict.pool(ours, frames, 8, seed=5)
+    assert torch.equal(pool[:, :4], predict.draw(ours, frames, 4, seed=5))
+    there = pool[:, 4:].flip(-1)
+    there[:, :, :, 0] *= -1
+    assert torch.equal(there, predict.draw(ours, frames.flip(-1), 4, seed=key(5, 1)))
+    assert predict.pool(ours, frames, 7, seed=5).shape == (1, 7, *SHAPE)
 
 
 def test_walker_answers_with_the_motions_that_are_lively(told: CVAE) -> None:
