@@ -1,37 +1,18 @@
 """Rows of trained models: their plain draws, and the few answers that each would show."""
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from apps.motion import cells, predict, walker
+from apps.motion import answers, walker
 from apps.motion.data import Windows
 from apps.motion.dct import from_maps
 from apps.motion.posterior import importance_nll
 from apps.motion.rows import Pooled, Row
 from cvae.model import CVAE
 from mdn.modes import principal_points
-
-Read = Callable[[Tensor], Tensor]
-
-
-@torch.inference_mode()
-def draws(model: CVAE, frames: Tensor, n: int, read: Read, generator: torch.Generator) -> Tensor:
-    """n plain draws a still, `(B, n, ...)`; frames uint8 `(B, 3, 160, 208)`.
-
-    `read` takes what the model says `(N, C, h, w)` to what is wanted of it.
-    """
-    features = model.condition(frames.float() / 127.5 - 1)
-    prior = model.prior(features)
-    parts = []
-    for start in range(0, n, predict.BATCH):
-        z = prior.sample((min(predict.BATCH, n - start),), generator=generator)
-        said = model.decode(z, features)
-        parts.append(read(said.flatten(0, 1)).unflatten(0, said.shape[:2]))
-    return torch.cat(parts, 1)
 
 
 class Samples(Row):
@@ -42,7 +23,7 @@ class Samples(Row):
         self.model = model.eval()
 
     def draw(self, frames: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
-        return draws(self.model, frames, k, cells.expected, generator)
+        return answers.draw(self.model, frames, k, generator=generator)
 
     def nll(self, windows: Windows, *, generator: torch.Generator) -> Tensor:
         return importance_nll(self.model, windows, generator=generator)
@@ -51,16 +32,16 @@ class Samples(Row):
 class Shown(Pooled):
     """What a forecast shows: k answers that stand for many draws, the likeliest first."""
 
-    def __init__(self, name: str, model: CVAE, *, pool: int = predict.POOL) -> None:
+    def __init__(self, name: str, model: CVAE, *, pool: int = answers.POOL) -> None:
         super().__init__(name)
         self.model, self.pool = model.eval(), pool
 
     def gather(self, frame: Tensor, *, generator: torch.Generator) -> Tensor:
         seed = torch.randint(2**31, (), generator=generator, device=generator.device)
-        return predict.pool(self.model, frame, self.pool, seed=int(seed))[0]
+        return answers.pool(self.model, frame, self.pool, seed=int(seed))[0]
 
     def choose(self, drawn: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
-        return predict.answers(drawn, k)[0]
+        return answers.answers(drawn, k)[0]
 
 
 class Walker(Pooled):
@@ -71,12 +52,14 @@ class Walker(Pooled):
     the answer. The original draws 800; here as many as the own model has.
     """
 
-    def __init__(self, name: str, model: CVAE, *, pool: int = predict.POOL) -> None:
+    def __init__(self, name: str, model: CVAE, *, pool: int = answers.POOL) -> None:
         super().__init__(name)
         self.model, self.pool = model.eval(), pool
 
     def gather(self, frame: Tensor, *, generator: torch.Generator) -> Tensor:
-        return livelier(draws(self.model, frame, self.pool, walker.compose, generator)[0])
+        return livelier(
+            answers.draw(self.model, frame, self.pool, generator=generator, read=walker.compose)[0]
+        )
 
     def choose(self, drawn: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
         return from_maps(clusters(drawn, k, generator) * mask(drawn))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from apps import images, runtime
-from apps.motion import cells
+from apps.motion.answers import POOL, answers, pool
 from apps.motion.model import KINDS
 from apps.motion.scores import displacements
 from apps.motion.working import MOVES, SIZE, resized
@@ -21,15 +21,9 @@ from flow import render
 from flow.basis import unfit
 from flow.dense import CELL
 from flow.grid import cell_centres, rescale
-from mdn.medoids import medoids
-from mdn.representatives import representatives
 from pretrained.store import WeightsError
 
 MOST = 32  # answers at a time
-POOL = 256  # draws that the answers are chosen from
-BATCH = 32  # of them are decoded at once
-ROUNDS = 4  # of `representatives`: after more of them the answers grow alike
-NEAR = 0.05  # px: what differs by less is the same place to them
 POINTED = 4.0  # concentration of an arrow drawn by hand
 ANIMATED = 2_000_000  # pixels of a frame
 LONGEST = 2.2  # times as long as tall, or as tall as long: what is longer is squeezed
@@ -180,53 +174,6 @@ def network_size(height: int, width: int) -> tuple[int, int]:
     ratio = min(max(height, width) / min(height, width), LONGEST)
     long = int(SIZE[0] * ratio / BLOCK) * BLOCK
     return (SIZE[0], long) if width >= height else (long, SIZE[0])
-
-
-@torch.inference_mode()
-def draw(model: CVAE, frames: Tensor, n: int, *, seed: int) -> Tensor:
-    """n plain draws a still: uint8 `(B, 3, H, W)` -> coefficients `(B, n, 5, 2, h, w)`, px."""
-    scene = model.condition(frames.float() / 127.5 - 1)
-    prior = model.prior(scene)
-    generator = torch.Generator(frames.device).manual_seed(seed)
-    parts = []
-    for start in range(0, n, BATCH):
-        z = prior.sample((min(BATCH, n - start),), generator=generator)
-        said = model.decode(z, scene)
-        parts.append(cells.expected(said.flatten(0, 1)).unflatten(0, said.shape[:2]))
-    return torch.cat(parts, 1)
-
-
-def pool(model: CVAE, frames: Tensor, n: int, *, seed: int) -> Tensor:
-    """n draws a still, as `draw` has them: half of its mirror image, mirrored back.
-
-    What may happen has no sides, and where a network thinks so its two opinions are worth more.
-    """
-    there = draw(model, frames.flip(-1), n // 2, seed=runtime.key(seed, 1)).flip(-1)
-    there = there * there.new_tensor([-1.0, 1.0])[:, None, None]  # x goes the other way
-    return torch.cat([draw(model, frames, n - n // 2, seed=seed), there], 1)
-
-
-def answers(drawn: Tensor, k: int, *, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """k answers `(k, 5, 2, h, w)` that stand for draws `(n, 5, 2, h, w)`, and their shares.
-
-    They begin as medoids of the motions as wholes, and settle in every cell by the distance that
-    forecasts are judged by, but for the root mean square over the second.
-    """
-    chosen, _, _ = medoids(apart(drawn), k, weights=weights)
-    cells_first = drawn.flatten(1, 2).flatten(2).transpose(1, 2)  # (n, h w, 10)
-    settled, shares, _ = representatives(
-        cells_first, cells_first[chosen], weights=weights, rounds=ROUNDS, least=NEAR
-    )
-    return settled.transpose(1, 2).reshape(k, *drawn.shape[1:]), shares
-
-
-def apart(motions: Tensor) -> Tensor:
-    r"""Distances between motions as wholes, `(n, 5, 2, h, w)` -> `(n, n)` in px.
-
-    Root mean square over cells and the second: the norm of `apps.motion.scores.joint_energy`.
-    """
-    x = motions.flatten(1) / math.sqrt(math.prod(motions.shape[-2:]))
-    return torch.cdist(x, x)
 
 
 def agreement(motions: Tensor, hint: Hint) -> Tensor:

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from apps.motion import model_rows, predict, walker
+from apps.motion import answers, model_rows, walker
 from apps.motion.data import Windows
 from apps.motion.dct import from_maps, to_maps
 from apps.motion.model import Size, build
-from apps.motion.model_rows import Samples, Shown, Walker, clusters, draws, livelier, mask
+from apps.motion.model_rows import Samples, Shown, Walker, clusters, livelier, mask
 from apps.motion.posterior import importance_nll
 from apps.motion.rows import SHAPE
 from apps.motion.scores import energy
@@ -79,11 +79,11 @@ def told() -> CVAE:
 
 
 def test_draws_of_a_model_are_its_samples(ours: CVAE) -> None:
-    row, n = Samples("ours", ours), predict.BATCH + 3  # more than are decoded at once
+    row, n = Samples("ours", ours), answers.BATCH + 3  # more than are decoded at once
     found = row.draw(stills(), n, generator=lot())
     assert found.shape == (2, n, *SHAPE) and row.nested
     assert torch.pdist(found[0].flatten(1)).min() > 0  # none twice
-    assert torch.allclose(found, predict.draw(ours, stills(), n, seed=1), atol=1e-4)
+    assert torch.allclose(found, answers.draw(ours, stills(), n, generator=lot()), atol=1e-4)
     assert not torch.allclose(found, row.draw(stills(), n, generator=lot(2)), atol=1e-2)
 
 
@@ -93,11 +93,11 @@ def test_shown_stand_for_draws(ours: CVAE) -> None:
     found = row.draw(frames, 3, generator=lot())
     assert found.shape == (2, 3, *SHAPE) and not row.nested
     seed = int(torch.randint(2**31, (), generator=lot()))
-    pool = predict.pool(ours, frames[:1], 12, seed=seed)
-    settled, shares = predict.answers(pool[0], 3)
+    pool = answers.pool(ours, frames[:1], 12, seed=seed)
+    settled, shares = answers.answers(pool[0], 3)
     assert torch.allclose(found[0], settled, atol=1e-4)
     assert (shares.diff() <= 0).all() and shares.sum().item() == pytest.approx(1)
-    chosen, _, _ = medoids(predict.apart(pool[0]), 3)
+    chosen, _, _ = medoids(answers.apart(pool[0]), 3)
     drawn, begun, ended = pool[0], pool[0][chosen], settled
     scores = [torch.stack([energy(a[None], y[None]) for y in drawn]) for a in (begun, ended)]
     assert scores[1].mean() < scores[0].mean()  # as forecasts of the draws they gained
@@ -105,12 +105,12 @@ def test_shown_stand_for_draws(ours: CVAE) -> None:
 
 def test_half_of_the_draws_are_of_the_mirror_image(ours: CVAE) -> None:
     frames = stills(1)
-    pool = predict.pool(ours, frames, 8, seed=5)
-    assert torch.equal(pool[:, :4], predict.draw(ours, frames, 4, seed=5))
+    pool = answers.pool(ours, frames, 8, seed=5)
+    assert torch.equal(pool[:, :4], answers.draw(ours, frames, 4, generator=lot(5)))
     there = pool[:, 4:].flip(-1)
     there[:, :, :, 0] *= -1
-    assert torch.equal(there, predict.draw(ours, frames.flip(-1), 4, seed=key(5, 1)))
-    assert predict.pool(ours, frames, 7, seed=5).shape == (1, 7, *SHAPE)
+    assert torch.equal(there, answers.draw(ours, frames.flip(-1), 4, generator=lot(key(5, 1))))
+    assert answers.pool(ours, frames, 7, seed=5).shape == (1, 7, *SHAPE)
 
 
 def test_walker_answers_with_the_motions_that_are_lively(told: CVAE) -> None:
@@ -176,7 +176,7 @@ def test_walker_draws_from_its_networks(make_windows: Callable[..., Windows]) ->
     assert found.shape == (1, 6, *SHAPE)
     assert torch.equal(found, row.draw(frames, 6, generator=lot()))
     # as many clusters as draws that stay: they are these, under the mask
-    pool = draws(model, frames, 12, walker.compose, lot())[0]
+    pool = answers.draw(model, frames, 12, generator=lot(), read=walker.compose)[0]
     kept = livelier(pool)
     expected = from_maps(kept * mask(kept))
     gap = torch.cdist(found[0].flatten(1), expected.flatten(1))
