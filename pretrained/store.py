@@ -204,7 +204,7 @@ def _write(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
     moves: dict[Path, Path] = {}  # in the same folder: a rename across devices is a copy
 
     def stage(name: str, data: bytes) -> None:
-        partial = folder / f".{name}.{os.getpid()}.partial"  # two may save the same at once
+        partial = folder / f".{name}.partial"
         moves[partial] = folder / name
         with partial.open("wb") as file:
             file.write(data)

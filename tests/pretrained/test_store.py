@@ -1,7 +1,6 @@
 """Weights come back bit for bit, by the names that they were saved under."""
 
 import json
-import os
 from pathlib import Path
 
 import huggingface_hub
@@ -180,20 +179,3 @@ def test_everything_shipped_loads() -> None:
         assert all(tensor.isfinite().all() for tensor in weights.state.values())
         files = Path(resolve(name)).glob("*.safetensors")
         assert all(path.stat().st_size <= 16 * 2**20 for path in files)
-
-
-def test_two_may_save_the_same_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = {"x": numbers(3)}
-    replace = os.replace
-
-    def meanwhile(source: Path, target: Path) -> None:
-        """What another process does between two steps of this one."""
-        monkeypatch.setattr(os, "replace", replace)
-        monkeypatch.setattr(os, "getpid", lambda: -1)
-        save(tmp_path, state=state, config=CONFIG, card="")
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", meanwhile)
-    save(tmp_path, state=state, config=CONFIG, card="")
-    assert identical(load(tmp_path).state, state)
-    assert not list(tmp_path.glob(".*"))
