@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from mdn.numerics import masses
+
 
 @torch.no_grad()
 def medoids(
@@ -55,15 +57,7 @@ def _checked(distances: Tensor, k: int, weights: Tensor | None) -> tuple[Tensor,
     if not 1 <= k <= n:
         raise ValueError(f"got k = {k} for {n} samples, expected 1 to {n}: draw more samples")
     d = distances.double()
-    if weights is None:
-        return d, d.new_full((n,), 1 / n)
-    mass = weights.to(d)
-    if mass.shape != (n,) or not bool((mass >= 0).all() and 0 < mass.sum() < torch.inf):
-        raise ValueError(
-            f"got weights {tuple(mass.shape)} for {n} samples, expected one a sample, finite, "
-            "none negative and not all 0"
-        )
-    return d, mass / mass.sum()
+    return d, masses(weights, d)
 
 
 def _build(d: Tensor, mass: Tensor, k: int) -> Tensor:

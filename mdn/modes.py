@@ -6,12 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from mdn.numerics import full, no_autocast
+from mdn.numerics import EXACT, full, masses, no_autocast
 
 if TYPE_CHECKING:
     from mdn.mixture import GaussianMixture
-
-EXACT = "donot_use_mm_for_euclid_dist"
 
 
 @torch.no_grad()
@@ -163,15 +161,7 @@ def _checked(samples: Tensor, k: int, weights: Tensor | None) -> tuple[Tensor, T
             "draw more samples or ask for fewer points"
         )
     x = full(samples)
-    if weights is None:
-        return x, x.new_full((len(x),), 1 / len(x))
-    mass = full(weights).to(x)
-    if mass.shape != x.shape[:1] or not bool((mass >= 0).all() and 0 < mass.sum() < torch.inf):
-        raise ValueError(
-            f"got weights of shape {tuple(weights.shape)} for {len(x)} samples; expected one a "
-            "sample, finite, none negative and not all 0"
-        )
-    return x, mass / mass.sum()
+    return x, masses(weights, x)
 
 
 def _seed(x: Tensor, mass: Tensor, k: int, generator: torch.Generator | None) -> Tensor:

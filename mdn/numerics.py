@@ -1,9 +1,11 @@
-"""What every density here needs: float32 arithmetic, and noise from a generator of one's own."""
+"""What all here needs: float32 arithmetic, weights, and noise from a generator of one's own."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+EXACT = "donot_use_mm_for_euclid_dist"  # of cdist: no digits lost where points are nearly the same
 
 
 def full(x: Tensor) -> Tensor:
@@ -13,6 +15,27 @@ def full(x: Tensor) -> Tensor:
     torch.float32
     """
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def masses(weights: Tensor | None, samples: Tensor) -> Tensor:
+    """What each of N samples counts, `(N,)`, summing to 1; equal without weights.
+
+    Raises:
+        ValueError: not one a sample, negative, not finite, or all 0.
+
+    >>> masses(torch.tensor([1, 3]), torch.zeros(2, 5))
+    tensor([0.2500, 0.7500])
+    """
+    n = len(samples)
+    if weights is None:
+        return samples.new_full((n,), 1 / n)
+    mass = full(weights).to(samples)
+    if mass.shape != (n,) or not bool((mass >= 0).all() and 0 < mass.sum() < torch.inf):
+        raise ValueError(
+            f"got weights of shape {tuple(weights.shape)} for {n} samples; expected one a sample, "
+            "finite, none negative and not all 0"
+        )
+    return mass / mass.sum()
 
 
 def no_autocast(x: Tensor) -> torch.autocast:

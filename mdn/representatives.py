@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-EXACT = "donot_use_mm_for_euclid_dist"
+from mdn.numerics import EXACT, masses
 
 
 @torch.no_grad()
@@ -56,13 +56,7 @@ def representatives(
             f"got draws {tuple(draws.shape)} and answers {tuple(start.shape)}, expected (N, C, D) "
             "and (k, C, D)"
         )
-    mass = draws.new_full((len(draws),), 1.0) if weights is None else weights.to(draws)
-    if mass.shape != draws.shape[:1] or not bool((mass >= 0).all() and 0 < mass.sum() < torch.inf):
-        raise ValueError(
-            f"got weights {tuple(mass.shape)} for {len(draws)} draws, expected one a draw, "
-            "finite, none negative and not all 0"
-        )
-    mass = mass / mass.sum()
+    mass = masses(weights, draws)
     y, a = draws.transpose(0, 1).contiguous(), start.transpose(0, 1).contiguous()  # places first
     k = a.shape[1]
     for _ in range(rounds):

@@ -111,7 +111,7 @@ def test_all_the_same_is_no_reason_to_move() -> None:
     [
         (torch.zeros(3, 2), torch.zeros(1, 2), None, r"\(N, C, D\)"),
         (torch.zeros(3, 2, 2), torch.zeros(1, 2, 3), None, r"\(1, 2, 3\)"),
-        (torch.zeros(3, 2, 2), torch.zeros(1, 2, 2), torch.ones(2), "one a draw"),
+        (torch.zeros(3, 2, 2), torch.zeros(1, 2, 2), torch.ones(2), "one a sample"),
         (torch.zeros(3, 2, 2), torch.zeros(1, 2, 2), torch.tensor([1, -1, 1]), "negative"),
         (torch.zeros(3, 2, 2), torch.zeros(1, 2, 2), torch.zeros(3), "not all 0"),
     ],

@@ -97,6 +97,7 @@ def test_shown_stand_for_draws(ours: CVAE) -> None:
     settled, shares = answers.answers(pool[0], 3)
     assert torch.allclose(found[0], settled, atol=1e-4)
     assert (shares.diff() <= 0).all() and shares.sum().item() == pytest.approx(1)
+    assert torch.pdist(settled.flatten(1)).min() > 1e-3  # three, not one thrice
     chosen, _, _ = medoids(answers.apart(pool[0]), 3)
     drawn, begun, ended = pool[0], pool[0][chosen], settled
     scores = [torch.stack([energy(a[None], y[None]) for y in drawn]) for a in (begun, ended)]
