@@ -12,12 +12,17 @@ from tqdm import tqdm
 from apps import runtime
 from apps.faces.holds import holds_table
 from apps.faces.judge import Judge
-from apps.faces.measure import Measured, measure, measure_real, measure_shuffled
+from apps.faces.measure import measure, measure_real, measure_shuffled
+from apps.faces.measure_toggles import measure_louder, measure_pasted
+from apps.faces.measured import Measured
 from apps.faces.model import KINDS
 from apps.faces.rivals import RIVALS
 from apps.faces.rows import Row
 from apps.faces.tables import (
+    ANCHOR,
+    LOUDER,
     OURS,
+    PASTED,
     REAL,
     SHUFFLED,
     attribute_table,
@@ -121,8 +126,13 @@ def _measure(
     quiet = None if progress else True
     found: dict[str, Measured | None] = {}
     for name, row in tqdm(rows.items(), unit="row", disable=quiet):
-        found[name] = None if row is None else measure(row, truth, judge, plan)
-    results: dict[str, Measured | None] = {REAL: measure_real(truth, plan)}
+        found[name] = own = None if row is None else measure(row, truth, judge, plan)
+        if name == ANCHOR and row and own and own.seen:
+            found[LOUDER] = measure_louder(row, own.seen, truth, judge, plan)
+    results: dict[str, Measured | None] = {
+        REAL: measure_real(truth, plan),
+        PASTED: measure_pasted(truth, judge, plan),
+    }
     ours = found[OURS]
     if ours is not None and ours.seen is not None:
         results[SHUFFLED] = measure_shuffled(ours.seen, truth, plan)

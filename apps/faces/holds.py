@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from apps.faces.measure import Measured
+from apps.faces.measured import Measured
 from apps.faces.resamples import interval
-from apps.faces.tables import ANCHOR, OURS, REAL, SHUFFLED
+from apps.faces.tables import ANCHOR, LOUDER, OURS, REAL, REFERENCES
 from apps.report import Cell, Column, Table
 
 BEST = "best other"
@@ -48,6 +48,7 @@ CLAIMS = (
     Claim("AUC, all offered", "auc", 0.0, beside=ANCHOR, strict=True),
     Claim("flip rate", "flip", 0.85),
     Claim("drift of the others", "drift", 0.0, above=False, beside=ANCHOR, strict=True),
+    Claim("drift of the others", "drift", 0.0, above=False, beside=LOUDER, strict=True),
     Claim("sharpness", "sharpness", 0.7),
     Claim("coverage", "coverage", 0.0, beside=BEST, strict=True),
     Claim("FD-attr", "frechet", 0.0, above=False, beside=BEST, strict=True),
@@ -96,7 +97,7 @@ def _best(claim: Claim, results: Mapping[str, Measured | None]) -> str | None:
     found = {
         name: draws[0].item() * (1 if claim.above else -1)
         for name in results
-        if name not in (REAL, SHUFFLED, OURS)
+        if name not in (*REFERENCES, OURS)
         and (draws := _draws(results, name, claim.key)) is not None
     }
     return max(found, key=lambda name: found[name]) if found else None

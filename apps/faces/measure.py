@@ -1,47 +1,31 @@
 """Everything that is measured of one row of the table."""
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import Tensor
 
 from apps.faces import realism
 from apps.faces.evidence import bits, reconstruct
-from apps.faces.held_out import toggled
 from apps.faces.judge import Judge, Seen
 from apps.faces.layered import LayeredDecoder
+from apps.faces.measure_toggles import measure_toggles
+from apps.faces.measured import Measured
 from apps.faces.resamples import from_jackknife, mean
 from apps.faces.rows import Row
-from apps.faces.scores import Requested, Toggles, averages, requested, toggles
+from apps.faces.scores import averages, requested
 from apps.faces.separation import separation
 from apps.faces.truth import Plan, Truth
 from cvae.likelihoods import FLOOR
 from cvae.objective import active_units
 
 
-@dataclass
-class Measured:
-    """Of one row: `figures` `(R + 1,)` and plain `numbers`, by column; and what the tables by
-    attribute and the plots are made of. What does not apply to a row is absent."""
-
-    figures: dict[str, Tensor] = field(default_factory=dict)
-    numbers: dict[str, float] = field(default_factory=dict)
-    requested: Requested | None = None
-    toggles: Toggles | None = None
-    company: Tensor | None = None  # (R + 1, T), of real faces
-    kl: Tensor | None = None  # (D,) nats
-    seen: Seen | None = None  # the judge on its faces, one for each held-out face
-
-
 def measure(row: Row, truth: Truth, judge: Judge, plan: Plan) -> Measured:
     """Make a face for each held-out one, toggle some, encode and decode the real ones."""
     faces = row.make(truth.test.asked, seed=plan.seed)
     seen = judge.see(faces)
-    found = Measured(seen=seen)
+    found = measure_toggles(row, seen, truth, judge, plan)
+    found.seen = seen
     _add_requested(found, seen, truth, plan)
-    distances = realism.apart(seen.features)
-    _add_realism(found, faces, seen, distances, truth, judge, plan)
-    _add_toggles(found, row, realism.mean_apart(distances), truth, judge, plan)
+    _add_realism(found, faces, seen, truth, judge, plan)
     if row.encodes:
         _add_evidence(found, row, truth, judge, plan)
     if isinstance(row.model.generation, LayeredDecoder):
@@ -65,8 +49,7 @@ def measure_real(truth: Truth, plan: Plan) -> Measured:
     )
     weights = truth.weights(plan, plan.copies)
     copied = realism.memorised(truth.nearness, truth.nearness, weights)
-    found.company = truth.company
-    found.figures |= sets | {"memorised": copied, "drift": truth.company.mean(1)}
+    found.figures |= sets | {"memorised": copied}
     return found
 
 
@@ -91,7 +74,6 @@ def _add_realism(
     found: Measured,
     faces: Tensor,
     seen: Seen,
-    distances: Tensor,
     truth: Truth,
     judge: Judge,
     plan: Plan,
@@ -102,7 +84,7 @@ def _add_realism(
     found.figures |= realism.against(
         seen.features, truth.reference, truth.keep, resamples=plan.resamples
     )
-    own = {"features": distances, "pixels": realism.apart(faces)}
+    own = {"features": realism.apart(seen.features), "pixels": realism.apart(faces)}
     for (name, of), real_of in zip(own.items(), truth.apart, strict=True):
         ratio = realism.within(of, truth.test.asked, truth.keep) / realism.within(
             real_of, truth.test.asked, truth.keep
@@ -112,35 +94,6 @@ def _add_realism(
     found.figures["memorised"] = realism.memorised(
         nearness, truth.nearness, truth.weights(plan, plan.copies)
     )
-
-
-def _add_toggles(
-    found: Measured, row: Row, apart: float, truth: Truth, judge: Judge, plan: Plan
-) -> None:
-    asked = truth.test.asked[: plan.pairs]
-    pairs = row.toggle(asked, *toggled(asked), seed=plan.seed + 1)
-    off, on = (judge.see(faces) for faces in pairs)
-    found.toggles = toggles(
-        off,
-        on,
-        lines=truth.lines,
-        scale=truth.scale,
-        apart=apart,
-        weights=truth.weights(plan, plan.pairs),
-    )
-    flip, drift = found.toggles.flip.mean(1), found.toggles.drift.mean(1)
-    found.figures |= {
-        "flip": flip,
-        "drift": drift,
-        "cost": drift / flip.clamp(min=1e-3),
-        "identity": found.toggles.identity,
-        "frechet_on": realism.frechet(
-            on.features,
-            truth.reference,
-            truth.keep[:, : len(asked)].repeat_interleave(len(on.features) // len(asked), 1),
-            resamples=plan.resamples,
-        ),
-    }
 
 
 def _add_evidence(found: Measured, row: Row, truth: Truth, judge: Judge, plan: Plan) -> None:

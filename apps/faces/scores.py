@@ -10,7 +10,6 @@ from torch import Tensor
 
 from apps.faces.attributes import STRONG_COLUMNS, partners
 from apps.faces.judge import Seen
-from apps.faces.resamples import mean
 
 
 def auc_draws(scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
@@ -75,7 +74,14 @@ class Toggles(NamedTuple):
 
 
 def toggles(
-    off: Seen, on: Seen, *, lines: Tensor, scale: Tensor, apart: float, weights: Tensor
+    off: Seen,
+    on: Seen,
+    *,
+    lines: Tensor,
+    scale: Tensor,
+    apart: float,
+    weights: Tensor,
+    counted: Tensor | None = None,
 ) -> Toggles:
     """The judge on pairs of faces that differ in one request, M requests and T attributes.
 
@@ -90,6 +96,7 @@ def toggles(
         scale: standard deviation of every logit on real faces, `(A,)`.
         apart: mean distance between the features of different faces.
         weights: of the requests, `(R + 1, M)`.
+        counted: which pairs count, bool `(M, T)`; all if None. An attribute of none is NaN.
     """
     targets, rows = torch.tensor(STRONG_COLUMNS), torch.arange(len(STRONG_COLUMNS))
     before, after = (
@@ -97,10 +104,14 @@ def toggles(
     )  # (M, T, A)
     line = lines[targets]
     flip = (before[:, rows, targets] < line) & (after[:, rows, targets] >= line)
-    step = (on.features.double() - off.features.double()).norm(dim=1)
-    identity = step.unflatten(0, (-1, len(rows))).mean(1) / apart
-    moved = drift(after - before, scale)
-    return Toggles(mean(weights, flip), mean(weights, moved), mean(weights, identity))
+    step = (on.features.double() - off.features.double()).norm(dim=1) / apart
+    share = torch.ones(flip.shape) if counted is None else counted
+    times = weights @ share.double()  # (R + 1, T)
+    flips, moved, steps = (
+        weights @ (of * share).double()
+        for of in (flip, drift(after - before, scale), step.unflatten(0, (-1, len(rows))))
+    )
+    return Toggles(flips / times, moved / times, steps.sum(1) / times.sum(1))
 
 
 def drift(change: Tensor, scale: Tensor) -> Tensor:

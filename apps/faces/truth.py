@@ -7,7 +7,6 @@ from pathlib import Path
 from torch import Tensor
 
 from apps.faces.attributes import COLUMNS
-from apps.faces.company import company
 from apps.faces.copula import Copula
 from apps.faces.data import Face, Faces, find_faces, halves, load_faces
 from apps.faces.held_out import in_lot_order, proportional, requests
@@ -64,8 +63,8 @@ class Truth:
     between them, in its features and in pixels; `val`; `lines` `(A,)`: the judge's thresholds,
     balanced on val; `scale` `(A,)`: how its logits spread over real faces; `reference`: its
     features of as many faces of the critics' half of train, which it has not learnt from;
-    `known`: all of train; `nearness` `(C, 2)`: of held-out faces to that; `company` `(R + 1, T)`:
-    the drift of real faces, of that half.
+    `known`: all of train; `nearness` `(C, 2)`: of held-out faces to that; `donors`: pixels and
+    labels of that half, to paste from.
     """
 
     test: Pictures
@@ -78,7 +77,7 @@ class Truth:
     known: Known
     nearness: Tensor
     keep: Tensor
-    company: Tensor
+    donors: tuple[Tensor, Tensor]
 
     def weights(self, plan: Plan, n: int | None = None) -> Tensor:
         """Resamples of the first n held-out faces, `(R + 1, n)`."""
@@ -123,24 +122,18 @@ def load_truth(
     unlearnt = [train.faces[i] for i in unseen.tolist()]
     order = in_lot_order(unlearnt)
     known = Known.of(seen_train, train.pixels)
-    scale = seen.logits.double().std(0)
     truth = Truth(
         test=test,
         seen=seen,
         apart=(apart(seen.features), apart(test.pixels)),
         val=val,
         lines=thresholds(seen_val.logits, val.labels),
-        scale=scale,
+        scale=seen.logits.double().std(0),
         reference=seen_train.features[unseen[order]][: len(test)],
         known=known,
         nearness=known.nearness(test.pixels[: plan.copies], judge),
         keep=left_out(test.groups, plan.parts),
-        company=company(
-            seen_train.logits[unseen],
-            labels[unseen],
-            scale=scale,
-            weights=resampled(_whose(unlearnt), resamples=plan.resamples, seed=plan.seed),
-        ),
+        donors=(train.pixels[unseen], labels[unseen].float()),
     )
     counts = {"train": _counts(train)} | {name: _counts(faces) for name, faces in found.items()}
     return truth, counts

@@ -15,8 +15,20 @@ from apps.faces.attr2img import Attr2ImgSize
 from apps.faces.attributes import NAMES, OFFERED, STRONG
 from apps.faces.evaluate import evaluate
 from apps.faces.holds import CLAIMS
+from apps.faces.loudness import GAINS
 from apps.faces.model import KINDS, Size
-from apps.faces.tables import EVIDENCE, OURS, REAL, REALISM, REQUESTED, SHUFFLED, TABLES, TOGGLES
+from apps.faces.tables import (
+    EVIDENCE,
+    LOUDER,
+    OURS,
+    PASTED,
+    REAL,
+    REALISM,
+    REQUESTED,
+    SHUFFLED,
+    TABLES,
+    TOGGLES,
+)
 from apps.faces.truth import Plan
 from apps.report import Report, Table
 from cvae.metrics import Interval
@@ -115,6 +127,9 @@ def test_every_cell_that_applies_is_measured(done: tuple[Report, Path]) -> None:
                 if column.key in ("active", "deviation"):
                     assert isinstance(cell, float)
                     continue
+                if column.key == "gain":
+                    assert cell is None
+                    continue
                 assert isinstance(cell, Interval), (name, column.key)
                 assert cell.low <= cell.high
         absent = {name for name, note in table.remarks.items() if note == "not trained"}
@@ -123,6 +138,18 @@ def test_every_cell_that_applies_is_measured(done: tuple[Report, Path]) -> None:
         *("frechet", "density", "coverage", "memorised")
     }
     assert "DCGAN" not in by_title(done[0], "Reconstruction and likelihood").rows
+
+
+def test_toggles_are_beside_real_faces_pasted_and_the_anchor_said_louder(
+    done: tuple[Report, Path],
+) -> None:
+    rows = by_title(done[0], "Toggles").rows
+    assert rows[LOUDER].keys() == {column.key for column in TOGGLES}
+    assert rows[LOUDER]["gain"] in GAINS
+    assert rows[PASTED].keys() == {"flip", "drift", "cost", "identity"}
+    by_attribute = by_title(done[0], "Toggles by attribute").rows
+    assert by_attribute["Smiling"][f"flip {PASTED}"] is not None
+    assert by_attribute["Male"][f"flip {PASTED}"] is None  # it lies in no region
 
 
 def test_the_judge_finds_all_in_real_faces_and_nothing_in_untrained_ones(

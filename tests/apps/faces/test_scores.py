@@ -123,3 +123,34 @@ def test_a_flip_needs_both_sides_of_the_line_and_counts_by_weight() -> None:
     found = scores.toggles(off, on, lines=lines, scale=torch.ones(A), apart=1.0, weights=weights)
     assert found.flip[:, STRONG.index("Bald")].tolist() == pytest.approx([1 / 3, 2 / 3])
     assert found.flip.sum(1).tolist() == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_pairs_that_do_not_count_are_as_if_they_were_not_there() -> None:
+    m, t = 4, len(STRONG)
+    generator = torch.Generator().manual_seed(0)
+    off, on = (
+        Seen(
+            torch.randn(m * t, A, generator=generator), torch.randn(m * t, 5, generator=generator)
+        )
+        for _ in range(2)
+    )
+    counted = torch.ones(m, t, dtype=torch.bool)
+    counted[2:] = False
+    counted[:, 3] = False
+
+    def found(off: Seen, on: Seen, counted: torch.Tensor | None = None) -> scores.Toggles:
+        ones = torch.ones(1, len(off.logits) // t).double()
+        lines, scale = torch.zeros(A).double(), torch.ones(A)
+        return scores.toggles(
+            off, on, lines=lines, scale=scale, apart=1.0, weights=ones, counted=counted
+        )
+
+    some = found(off, on, counted)
+    few = found(*(Seen(*(of[: 2 * t] for of in seen)) for seen in (off, on)))
+    rest = [i for i in range(t) if i != 3]
+    for name in ("flip", "drift"):
+        of, beside = getattr(some, name), getattr(few, name)
+        assert torch.allclose(of[:, rest], beside[:, rest])
+        assert of[:, 3].isnan().all()
+    steps = (on.features - off.features).norm(dim=1).view(m, t)[:2, rest]
+    assert some.identity.item() == pytest.approx(steps.mean().item())
