@@ -146,7 +146,8 @@ def test_pairs_that_do_not_count_are_as_if_they_were_not_there() -> None:
         )
 
     some = found(off, on, counted)
-    few = found(*(Seen(*(of[: 2 * t] for of in seen)) for seen in (off, on)))
+    first, then = (Seen(*(of[: 2 * t] for of in seen)) for seen in (off, on))
+    few = found(first, then)
     rest = [i for i in range(t) if i != 3]
     for name in ("flip", "drift"):
         of, beside = getattr(some, name), getattr(few, name)
