@@ -16,29 +16,13 @@ from cvae.training import Trainer, train
 BACKBONES = {"efficientnet-lite0": Kind(dict, lambda _: EfficientNetLite())}
 
 
-def train_recipe(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    *,
-    name: str = "",
-    device: torch.device | None = None,
-    resume: bool = False,
-    dry_run: bool = False,
-    progress: bool = True,
-) -> Trainer:
-    """Train on the train split of the cache `data`; leave the run in `out`."""
+def train_recipe(recipe: Recipe, data: Path, out: Path, **options: Any) -> Trainer:
+    """Train on the train split of the cache `data`; leave the run in `out`.
+
+    `options` are those of `train_on`.
+    """
     windows = cap_groups(load_windows(data, "train"), recipe.group)
-    return train_on(
-        recipe,
-        windows,
-        out,
-        name=name,
-        device=device,
-        resume=resume,
-        dry_run=dry_run,
-        progress=progress,
-    )
+    return train_on(recipe, windows, out, **options)
 
 
 def train_on(recipe: Recipe, windows: Windows, out: Path, **options: Any) -> Trainer:
