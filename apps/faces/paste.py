@@ -1,7 +1,7 @@
-"""Real faces with one attribute of another: toggles that change nothing else, to compare with.
+"""Real faces with one attribute of another: toggles that touch nothing else, to compare with.
 
 All that is painted otherwise are the pixels in which the attribute lies, and those are real. What
-the judge then makes of the other attributes is its own doing.
+the judge then makes of the other attributes comes of that region, or is its own doing.
 """
 
 import cv2

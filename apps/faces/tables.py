@@ -68,12 +68,13 @@ NOTES = {
         "toggled one does not count. A toggle that is not heard has no drift: drift a flip is "
         "the one divided by the other; hence attr2img once more, with the change of the request "
         "made as many times larger as it is heard most often on val. Pasted: held-out faces that "
-        "lack the attribute, with the pixels in which it lies taken from another real face; "
-        "nothing else has changed, so what drifts is the judge (of nine: a face is Male all "
-        "over). Identity drift: distance of the judge's features, of that between different "
-        "faces of the same row. FD-attr as below, of the faces with a toggle on: they have rare "
-        "attributes more often than real faces, so it has no floor of 0, but what stops looking "
-        "like a face to please a classifier shows in it.",
+        "lack the attribute, with the pixels in which it lies taken from another real face, and "
+        "no others: what drifts then lies in that region, or in the judge; a figure to compare "
+        "with, no bound (of nine: a face is Male all over). Identity drift: distance of the "
+        "judge's features, of that between different faces of the same row. FD-attr as below, of "
+        "the faces with a toggle on: they have rare attributes more often than real faces, so it "
+        "has no floor of 0, but what stops looking like a face to please a classifier shows in "
+        "it.",
     ),
     "Realism": (
         "Sharpness: power above half of Nyquist. FD-attr: squared Fréchet distance in the judge's "
