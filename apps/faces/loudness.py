@@ -6,10 +6,10 @@ What is not heard does not drift; two models are to be compared where both are h
 import torch
 from torch import Tensor
 
-from apps.faces.attributes import STRONG_COLUMNS
 from apps.faces.held_out import toggled
 from apps.faces.judge import Judge
 from apps.faces.rows import Row
+from apps.faces.scores import toggles
 
 GAINS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 
@@ -33,14 +33,10 @@ def loudest(row: Row, asked: Tensor, judge: Judge, lines: Tensor, *, seed: int) 
 
     Shapes: asked `(M, A)`, lines `(A,)`.
     """
-    pairs, columns = toggled(asked), list(STRONG_COLUMNS)
-    target = torch.arange(len(columns)).repeat(len(asked))
-    rows, line = torch.arange(len(target)), lines[columns].repeat(len(asked))
+    pairs = toggled(asked)
+    plain = {"scale": torch.ones_like(lines), "weights": lines.new_ones(1, len(asked))}
     heard = []
     for gain in GAINS:
-        before, after = (
-            judge.see(faces).logits.double()[:, columns][rows, target]
-            for faces in row.toggle(asked, *said(*pairs, gain), seed=seed)
-        )
-        heard.append(((before < line) & (after >= line)).double().mean().item())
+        off, on = (judge.see(x) for x in row.toggle(asked, *said(*pairs, gain), seed=seed))
+        heard.append(toggles(off, on, lines=lines, apart=1.0, **plain).flip.mean().item())
     return GAINS[heard.index(max(heard))]

@@ -22,10 +22,11 @@ def measure(row: Row, truth: Truth, judge: Judge, plan: Plan) -> Measured:
     """Make a face for each held-out one, toggle some, encode and decode the real ones."""
     faces = row.make(truth.test.asked, seed=plan.seed)
     seen = judge.see(faces)
-    found = measure_toggles(row, seen, truth, judge, plan)
+    distances = realism.apart(seen.features)
+    found = measure_toggles(row, realism.mean_apart(distances), truth, judge, plan)
     found.seen = seen
     _add_requested(found, seen, truth, plan)
-    _add_realism(found, faces, seen, truth, judge, plan)
+    _add_realism(found, faces, seen, distances, truth, judge, plan)
     if row.encodes:
         _add_evidence(found, row, truth, judge, plan)
     if isinstance(row.model.generation, LayeredDecoder):
@@ -74,6 +75,7 @@ def _add_realism(
     found: Measured,
     faces: Tensor,
     seen: Seen,
+    distances: Tensor,
     truth: Truth,
     judge: Judge,
     plan: Plan,
@@ -84,7 +86,7 @@ def _add_realism(
     found.figures |= realism.against(
         seen.features, truth.reference, truth.keep, resamples=plan.resamples
     )
-    own = {"features": realism.apart(seen.features), "pixels": realism.apart(faces)}
+    own = {"features": distances, "pixels": realism.apart(faces)}
     for (name, of), real_of in zip(own.items(), truth.apart, strict=True):
         ratio = realism.within(of, truth.test.asked, truth.keep) / realism.within(
             real_of, truth.test.asked, truth.keep

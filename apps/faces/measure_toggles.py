@@ -15,17 +15,17 @@ from apps.faces.truth import Plan, Truth
 
 
 def measure_toggles(
-    row: Row, seen: Seen, truth: Truth, judge: Judge, plan: Plan, *, gain: float = 1.0
+    row: Row, apart: float, truth: Truth, judge: Judge, plan: Plan, *, gain: float = 1.0
 ) -> Measured:
     """Each strong attribute off and on in the first held-out requests, said `gain` times as loud.
 
     Args:
-        seen: the judge on faces of the row, one for each held-out face.
+        apart: mean distance of the judge's features between different faces of the row.
     """
     asked = truth.test.asked[: plan.pairs]
     pairs = row.toggle(asked, *said(*toggled(asked), gain), seed=plan.seed + 1)
     off, on = (judge.see(faces) for faces in pairs)
-    found = _moved(off, on, seen, truth, plan)
+    found = _moved(off, on, apart, truth, plan)
     found.figures["frechet_on"] = realism.frechet(
         on.features,
         truth.reference,
@@ -39,7 +39,8 @@ def measure_louder(row: Row, seen: Seen, truth: Truth, judge: Judge, plan: Plan)
     """The same at the gain at which they are heard most often on val."""
     asked = truth.val.asked[: plan.pairs]
     gain = loudest(row, asked, judge, truth.lines, seed=plan.seed + 1)
-    found = measure_toggles(row, seen, truth, judge, plan, gain=gain)
+    apart = realism.mean_apart(realism.apart(seen.features))
+    found = measure_toggles(row, apart, truth, judge, plan, gain=gain)
     found.numbers["gain"] = gain
     return found
 
@@ -57,18 +58,19 @@ def measure_pasted(truth: Truth, judge: Judge, plan: Plan) -> Measured:
         if own.any():
             on[own, t] = paste(test.pixels[own], test.labels[own], pixels, labels, name)
     off = Seen(*(of[: len(test)].repeat_interleave(len(STRONG), 0) for of in truth.seen))
-    return _moved(off, judge.see(on.flatten(0, 1)), truth.seen, truth, plan, lack)
+    apart = realism.mean_apart(truth.apart[0])
+    return _moved(off, judge.see(on.flatten(0, 1)), apart, truth, plan, lack)
 
 
 def _moved(
-    off: Seen, on: Seen, seen: Seen, truth: Truth, plan: Plan, counted: Tensor | None = None
+    off: Seen, on: Seen, apart: float, truth: Truth, plan: Plan, counted: Tensor | None = None
 ) -> Measured:
     found = toggles(
         off,
         on,
         lines=truth.lines,
         scale=truth.scale,
-        apart=realism.mean_apart(realism.apart(seen.features)),
+        apart=apart,
         weights=truth.weights(plan, plan.pairs),
         counted=counted,
     )
