@@ -12,17 +12,12 @@ from cvae.training import Trainer, train
 
 
 def train_recipe(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    *,
-    name: str = "",
-    device: torch.device | None = None,
-    resume: bool = False,
-    dry_run: bool = False,
-    progress: bool = True,
+    recipe: Recipe, data: Path, out: Path, *, name: str = "", progress: bool = True, **options: Any
 ) -> Trainer:
-    """Train on the train split of every set in `data`; leave the run in `out`."""
+    """Train on the train split of every set in `data`; leave the run in `out`.
+
+    `options` are those of `cvae.training.train`.
+    """
     photos = load_photos(find_photos(data, "train"), progress=progress)
     torch.manual_seed(recipe.schedule.seed)  # of the first weights only
     objective = recipe.objective()
@@ -42,8 +37,6 @@ def train_recipe(
         schedule=recipe.schedule,
         out=out,
         config=config,
-        device=device,
-        resume=resume,
-        dry_run=dry_run,
         progress=progress,
+        **options,
     )
