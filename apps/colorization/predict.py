@@ -44,11 +44,13 @@ class Colorization:
 class Colorizer:
     """A trained model and the way from picture to pictures around it.
 
-    Example (with the weights that are shipped):
-
-        colorizer = Colorizer.from_pretrained()
-        answer = colorizer("grandmother.jpg", k=8, seed=0)
-        answer.images[0], answer.probabilities[0]
+    Example:
+        >>> colorizer = Colorizer.from_pretrained()
+        >>> answer = colorizer(np.full((48, 64), 128, np.uint8), k=2, seed=0)
+        >>> answer.images[0].shape
+        (48, 64, 3)
+        >>> answer.probabilities[0] >= answer.probabilities[1]
+        True
     """
 
     def __init__(self, model: CVAE, *, device: str = "auto", name: str = "") -> None:

@@ -45,11 +45,13 @@ class MadeFaces:
 class FaceMaker:
     """A trained model and what people do with it.
 
-    Example (with the weights that are shipped):
-
-        maker = FaceMaker.from_pretrained()
-        made = maker(attributes={"Smiling": True, "Male": False}, k=16, seed=0)
-        made.images[0], made.requests[0]
+    Example:
+        >>> maker = FaceMaker.from_pretrained()
+        >>> made = maker({"Smiling": True, "Male": False}, k=2, seed=0)
+        >>> made.images[0].shape
+        (64, 64, 3)
+        >>> made.requests[0]["Smiling"], made.requests[0]["Male"]
+        (True, False)
     """
 
     def __init__(

@@ -61,11 +61,15 @@ class Forecast:
 class Forecaster:
     """A trained model and the way from a still to its next second around it.
 
-    Example (with the weights that are shipped):
-
-        forecaster = Forecaster.from_pretrained()
-        forecast = forecaster("street.jpg", k=5, seed=0)
-        frames = forecaster.animate("street.jpg", 0)
+    Example:
+        >>> forecaster = Forecaster.from_pretrained()
+        >>> still = np.full((160, 160, 3), 128, np.uint8)
+        >>> forecast = forecaster(still, k=5, seed=0)
+        >>> forecast.displacements.shape
+        (5, 30, 20, 20, 2)
+        >>> frames = forecaster.animate(still, 0, forecast=forecast)
+        >>> frames.shape[1:]
+        (160, 160, 3)
     """
 
     def __init__(self, model: CVAE, *, device: str = "auto", name: str = "") -> None:
