@@ -13,7 +13,7 @@ from apps.parts import LIVE, QUICK, save, take
 
 NOTE = """
 Sixteen people who never were. Ask for what they should have: of what you leave open, only what
-rarely goes with it changes too. Below, nothing else does.
+rarely goes with it changes too.
 <span class="note">Every face is synthetic and drawn by chance; it is meant to resemble nobody.
 What an attribute looks like was learnt from the labels of photos of celebrities, with their
 prejudices.</span>
